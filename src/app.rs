@@ -1,0 +1,1 @@
+//! Builds the house from the bottom up, hands down, runs, drains.

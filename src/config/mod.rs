@@ -1,0 +1,1 @@
+//! The configuration file, read and checked without touching the network.

@@ -1,0 +1,1 @@
+//! The demonstration: a clinic and three simulated partners around a real gateway.

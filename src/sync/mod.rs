@@ -1,0 +1,22 @@
+//! Floor 3: the core. What is accepted, where it goes, what an attempt means, what happens next.
+//!
+//! The core decides; the edges (stores, partners) do and report. The deciding half (`job`, `verdict`,
+//! `reason`, `retry`, `chain`, `route`) is pure: no `async`, no clock but a `now` argument. `ports`
+//! holds the traits that the edges implement and the plain values that pass through them.
+//!
+//! ```text
+//! waiting ──claim──▶ sending ──Accepted, Pending──▶ done
+//!    ▲                  │ ├─Busy──▶ waiting        (a failure that says nothing about the message
+//!    │                  │ ├─Refused──▶ parked       pauses the partner and uses up nothing)
+//!    │                  │ └─Unsure, lease ran out──▶ asking ──found──▶ done
+//!    └──not there, retry┴──────────────────────────────┘ └─cannot ask──▶ parked
+//! waiting, parked ──cancelled by its chain or a person──▶ cancelled
+//! waiting, parked ──a newer version took its place──▶ superseded
+//! ```
+
+pub mod chain;
+pub mod job;
+pub mod ports;
+pub mod reason;
+pub mod retry;
+pub mod verdict;

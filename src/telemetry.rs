@@ -1,0 +1,1 @@
+//! Logs: subscriber, format, filter. No value from a record reaches them.

@@ -1,0 +1,1 @@
+//! Floor 5: the doors. The only floor that knows axum and status codes.
