@@ -1,1 +1,3 @@
 //! The demonstration: a clinic and three simulated partners around a real gateway.
+
+pub mod sim;

@@ -1,0 +1,51 @@
+//! The command line: one file per command, each with its arguments and a `run`.
+
+mod check_config;
+mod demo;
+mod map;
+mod serve;
+mod status;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Maps, validates and delivers a programme's records to EHRs and pharmacies.
+#[derive(Debug, Parser)]
+#[command(name = "fhir-gateway", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the gateway.
+    Serve(serve::Args),
+    /// Tells everything that is wrong with a config file, at once and without the network.
+    CheckConfig(check_config::Args),
+    /// Plays clinic days against simulated partners and recounts what arrived.
+    Demo(demo::Args),
+    /// Maps one record between the clinic's shape, FHIR and SCRIPT.
+    Map(map::Args),
+    /// Shows what is waiting, retrying, asking and parked at a running gateway.
+    Status(status::Args),
+    /// Validates FHIR resources against profiles.
+    Validate(validate::Args),
+}
+
+/// Reads the arguments of this process and runs the command. The exit code is the command's.
+///
+/// # Errors
+/// What kept the command from doing its work; printed by `main` with its causes.
+pub fn run() -> anyhow::Result<ExitCode> {
+    match Cli::parse().command {
+        Command::Serve(args) => serve::run(args),
+        Command::CheckConfig(args) => check_config::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Map(args) => map::run(args),
+        Command::Status(args) => status::run(args),
+        Command::Validate(args) => validate::run(args),
+    }
+}
