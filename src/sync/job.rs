@@ -353,6 +353,8 @@ pub struct ChainJob {
     pub unsure: bool,
     /// The message it is.
     pub message: Option<MessageId>,
+    /// A cancel: what the pharmacy answered it (set by an admission's `confirms`), approved or not.
+    pub confirmed: Option<bool>,
     /// Accepted order over all jobs of the tenant.
     pub seq: i64,
 }

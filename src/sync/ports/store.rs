@@ -260,7 +260,8 @@ pub struct Admission {
     pub denials_settled: Vec<PartnerId>,
     /// Waiting jobs that the gate held and that are to be decided anew: of this client.
     pub wakes_client: Option<String>,
-    /// Jobs that await a cancel's confirmation: (the cancel's message id, approved).
+    /// A pharmacy's answer to a cancel: (the cancel's message id, approved). Noted on the cancel's
+    /// job; jobs that await it are released (approved) or parked with `CancelDenied`.
     pub confirms: Option<(MessageId, bool)>,
     /// Patients (client numbers) held per partner until the given job of this admission is done.
     pub holds: Vec<(PartnerId, String, JobId)>,
@@ -628,6 +629,14 @@ pub trait Store: Send + Sync {
         id: &str,
     ) -> Result<Vec<ResourceRow>, StoreError>;
 
+    /// The record that a resource of ours belongs to: (kind, record id).
+    async fn resource_owner(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+    ) -> Result<Option<(String, String)>, StoreError>;
+
     /// All jobs of a chain, at all partners, oldest first.
     async fn chain(&self, tenant: &TenantId, chain: &Chain) -> Result<Vec<ChainJob>, StoreError>;
 
@@ -685,7 +694,8 @@ pub trait Store: Send + Sync {
     async fn report(&self, report: Report) -> Result<Reported, StoreError>;
 
     /// Leases that ran out: their jobs become asking, unsure. Jobs whose awaited confirmation is
-    /// overdue park; deadlines are the worker's to see. How many were rescued.
+    /// overdue park with `CancelSilent`; waiting jobs past their deadline whose outcome is not unclear
+    /// park with `PastDeadline`, their partner paused or not. How many leases were rescued.
     async fn rescue(&self, now: Time) -> Result<u64, StoreError>;
 
     /// When the next job is due, if one is.
