@@ -621,7 +621,8 @@ pub trait Store: Send + Sync {
         client: &str,
     ) -> Result<Vec<StoredVersion>, StoreError>;
 
-    /// The resources of the newest version of a record.
+    /// The latest row of every resource that any version of the record made, also of parts that newer
+    /// versions lack.
     async fn resources(
         &self,
         tenant: &TenantId,

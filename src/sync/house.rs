@@ -1,0 +1,161 @@
+//! What intake, inbound and the workers share: tenants, partners, routes, the store, the validator,
+//! the clock. Built once on the roof, immutable, handed down.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::{Clock, Time};
+use crate::fhir::validate::Validator;
+use crate::ids::{Key, PartnerId, TenantId};
+use crate::json::Limits;
+use crate::record::consent::Purpose;
+use crate::record::{Kind, MapEnv};
+use crate::sync::ports::{Partner, Store};
+use crate::sync::retry::Policy;
+
+/// A tenant's facts, from the config.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its base address, without a slash at its end.
+    pub base: String,
+    /// Its IANA zone.
+    pub zone: TimeZone,
+    /// Its key for hashes and resource ids.
+    pub key: Key,
+}
+
+impl Tenant {
+    /// The maps' environment at a moment.
+    #[must_use]
+    pub fn env(&self, now: Time) -> MapEnv {
+        MapEnv {
+            base: self.base.clone(),
+            zone: self.zone.clone(),
+            key: self.key.clone(),
+            now,
+        }
+    }
+}
+
+/// Who gets what. Deny by default: what no route names goes nowhere.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Whose records.
+    pub tenant: TenantId,
+    /// To whom.
+    pub to: PartnerId,
+    /// Which kinds. Empty for a relay.
+    pub kinds: Vec<Kind>,
+    /// What for: consents are asked about this purpose.
+    pub purpose: Purpose,
+    /// A relay: FHIR that this partner sends goes on to `to`, not by way of a record.
+    pub relay_from: Option<PartnerId>,
+    /// A relay: the types that go; empty for the three of this gateway.
+    pub relay_types: Vec<String>,
+    /// A relay: whether its source falls under 42 CFR Part 2.
+    pub relay_part2: bool,
+}
+
+/// Limits and clocks of the core, each a key of the config.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The retry schedule for new jobs; a partner may have its own.
+    pub policy: Policy,
+    /// Last send of a new prescription after it was signed.
+    pub last_send: Duration,
+    /// The same for schedule II and III to V, where the config is stricter: (schedule, span).
+    pub last_send_by_schedule: Vec<(String, Duration)>,
+    /// How long a pharmacy may be silent about a cancel before the prescription that waits for it parks.
+    pub cancel_silence: Duration,
+    /// What a document may be at most.
+    pub json: Limits,
+    /// Jobs that one record version may make at most.
+    pub jobs_per_record_max: usize,
+    /// Entries of an inbound bundle at most.
+    pub bundle_entries_max: usize,
+    /// Longer than any partner's time-out (checked when the config is read).
+    pub lease: Duration,
+    /// How often the workers look although nobody woke them.
+    pub poll: Duration,
+    /// This node's name, for people.
+    pub node: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            policy: Policy::default(),
+            last_send: Duration::from_secs(72 * 3600),
+            last_send_by_schedule: Vec::new(),
+            cancel_silence: Duration::from_secs(24 * 3600),
+            json: Limits::default(),
+            jobs_per_record_max: 64,
+            bundle_entries_max: 1000,
+            lease: Duration::from_secs(120),
+            poll: Duration::from_millis(500),
+            node: "gateway".to_owned(),
+        }
+    }
+}
+
+/// A partner with what the config says of its retries.
+#[derive(Clone)]
+pub struct Member {
+    /// The partner.
+    pub partner: Arc<dyn Partner>,
+    /// Its retry schedule.
+    pub policy: Policy,
+}
+
+/// The house: everything that accepting and delivering needs.
+pub struct House {
+    /// Tenants by id.
+    pub tenants: HashMap<TenantId, Tenant>,
+    /// Partners by tenant and id.
+    pub partners: HashMap<(TenantId, PartnerId), Member>,
+    /// Routes, in the config's order.
+    pub routes: Vec<Route>,
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Compiled profiles.
+    pub validator: Arc<Validator>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Limits and clocks.
+    pub settings: Settings,
+}
+
+impl House {
+    /// A partner of a tenant.
+    #[must_use]
+    pub fn member(&self, tenant: &TenantId, partner: &PartnerId) -> Option<&Member> {
+        self.partners.get(&(tenant.clone(), partner.clone()))
+    }
+
+    /// The routes of a kind of record, relays aside.
+    pub fn routes_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        kind: Kind,
+    ) -> impl Iterator<Item = &'a Route> + 'a {
+        self.routes.iter().filter(move |r| {
+            r.tenant == *tenant && r.relay_from.is_none() && r.kinds.contains(&kind)
+        })
+    }
+
+    /// The relays of what a partner sends.
+    pub fn relays_of<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        from: &'a PartnerId,
+    ) -> impl Iterator<Item = &'a Route> + 'a {
+        self.routes
+            .iter()
+            .filter(move |r| r.tenant == *tenant && r.relay_from.as_ref() == Some(from))
+    }
+}
