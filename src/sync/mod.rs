@@ -15,15 +15,11 @@
 //! ```
 
 pub mod chain;
-pub mod context;
-pub mod dispatch;
-pub mod gate;
 pub mod house;
 pub mod inbound;
 pub mod intake;
 pub mod job;
 pub mod ports;
-pub mod prepare;
 pub mod reason;
 pub mod retry;
 pub mod verdict;
