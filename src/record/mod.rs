@@ -12,6 +12,8 @@ pub mod care_plan;
 pub mod client;
 pub mod client_merge;
 pub mod consent;
+#[cfg(test)]
+mod context_tests;
 pub mod contract;
 pub mod dispense;
 pub mod drug;
@@ -24,6 +26,7 @@ pub mod observation;
 pub mod order_event;
 pub mod party;
 pub mod pharmacy;
+pub mod registration;
 pub mod staff;
 
 use std::fmt;

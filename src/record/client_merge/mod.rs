@@ -1,42 +1,5 @@
 //! Two clients are one person.
 
-use serde::{Deserialize, Serialize};
+mod model;
 
-use crate::clock::Date;
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
-
-/// A merge: what was recorded of one client belongs to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ClientMerge {
-    /// The clinic's id of the merge.
-    pub merge_id: String,
-    /// Version, from 1.
-    pub version: u64,
-    /// Who stays.
-    pub survivor_client_no: String,
-    /// Who was the same person.
-    pub merged_client_no: String,
-    /// When it was found.
-    pub merged_on: Date,
-}
-
-impl Mapping for ClientMerge {
-    const KIND: Kind = Kind::ClientMerge;
-
-    fn id(&self) -> &str {
-        &self.merge_id
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
-
-    fn links(&self) -> Vec<Link> {
-        Vec::new()
-    }
-
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
-    }
-}
+pub use model::ClientMerge;

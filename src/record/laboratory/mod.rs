@@ -1,50 +1,5 @@
 //! A laboratory that measures.
 
-use serde::{Deserialize, Serialize};
+mod model;
 
-use crate::record::party::Address;
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
-
-/// A laboratory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Laboratory {
-    /// The clinic's id.
-    pub lab_id: String,
-    /// Version, from 1.
-    pub version: u64,
-    /// Name.
-    pub name: String,
-    /// CLIA number, `NNDNNNNNNN`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clia: Option<String>,
-    /// National Provider Identifier, 10 digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub npi: Option<String>,
-    /// Address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<Address>,
-    /// Telephone, 10 digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-}
-
-impl Mapping for Laboratory {
-    const KIND: Kind = Kind::Laboratory;
-
-    fn id(&self) -> &str {
-        &self.lab_id
-    }
-
-    fn version(&self) -> u64 {
-        self.version
-    }
-
-    fn links(&self) -> Vec<Link> {
-        Vec::new()
-    }
-
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
-    }
-}
+pub use model::Laboratory;
