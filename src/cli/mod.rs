@@ -5,6 +5,7 @@ mod demo;
 mod map;
 mod serve;
 mod status;
+mod token;
 mod validate;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Map(map::Args),
     /// Shows what is waiting, retrying, asking and parked at a running gateway.
     Status(status::Args),
+    /// Makes a random token for a caller, and its hash for the config.
+    Token(token::Args),
     /// Validates FHIR resources against profiles.
     Validate(validate::Args),
 }
@@ -42,10 +45,20 @@ enum Command {
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(args),
-        Command::CheckConfig(args) => check_config::run(args),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Map(args) => map::run(args),
         Command::Status(args) => status::run(args),
+        Command::Token(args) => token::run(&args),
         Command::Validate(args) => validate::run(args),
+    }
+}
+
+/// Writes to standard output; a reader that went away is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    use std::io::{ErrorKind, Write};
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
+        _ => Ok(()),
     }
 }

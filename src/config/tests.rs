@@ -1,0 +1,159 @@
+//! The config's own tests: the manual is complete and true, and everything wrong is told at once.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use super::*;
+
+/// The manual with its examples switched on.
+fn switched_on() -> String {
+    DEFAULT
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => rest,
+            _ => line,
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Reads without a folder that holds the key file: what is wrong, and which keys were asked for.
+fn faults(text: &str) -> (Vec<String>, std::collections::BTreeSet<String>) {
+    let notes = Rc::default();
+    let faults = match Config::parse_noting(text, Path::new("/nonexistent"), &notes) {
+        Ok(_) => Vec::new(),
+        Err(Faults(faults)) => faults,
+    };
+    (faults, notes.keys())
+}
+
+fn keys_of(table: &toml::Table, path: &str, out: &mut std::collections::BTreeSet<String>) {
+    for (key, value) in table {
+        let path = if path.is_empty() {
+            key.clone()
+        } else {
+            format!("{path}.{key}")
+        };
+        match value {
+            toml::Value::Table(inner) => keys_of(inner, &path, out),
+            toml::Value::Array(items) => {
+                for item in items.iter().filter_map(toml::Value::as_table) {
+                    keys_of(item, &path, out);
+                }
+            }
+            _ => {}
+        }
+        out.insert(path);
+    }
+}
+
+#[test]
+fn the_manual_names_every_key_that_is_read_and_no_other() {
+    let text = switched_on();
+    let (_, asked) = faults(&text);
+    let table: toml::Table = toml::from_str(&text).expect("the examples are TOML");
+    let mut shown = std::collections::BTreeSet::new();
+    keys_of(&table, "", &mut shown);
+    shown.retain(|k| !k.starts_with("delivery.last_send_by_schedule_s."));
+    assert_eq!(asked, shown);
+}
+
+#[test]
+fn the_values_in_the_manual_are_the_defaults() {
+    let (faults, _) = faults(&switched_on());
+    // Only the key file, which a manual cannot bring, and the partners' own keys may be missing.
+    assert!(
+        faults
+            .iter()
+            .all(|f| f.starts_with("tenants[clinic].key_file:") || f.starts_with("partners[")),
+        "{faults:?}"
+    );
+    let root: toml::Table = toml::from_str(DEFAULT).expect("TOML");
+    let notes: Rc<Notes> = Rc::default();
+    let mut said = Reader::root(root, &notes);
+    let mut unsaid = Reader::root(
+        toml::from_str("[store]\npath = \"x\"").expect("TOML"),
+        &notes,
+    );
+    assert_eq!(
+        format!("{:?}", settings::server(&mut said)),
+        format!("{:?}", settings::server(&mut unsaid))
+    );
+    assert_eq!(
+        format!("{:?}", settings::log(&mut said)),
+        format!("{:?}", settings::log(&mut unsaid))
+    );
+    assert_eq!(
+        format!("{:?}", settings::core(&mut said)),
+        format!("{:?}", settings::core(&mut unsaid))
+    );
+    assert_eq!(
+        settings::store(&mut said, Path::new("")).map(|s| s.free_mb_min),
+        settings::store(&mut unsaid, Path::new("")).map(|s| s.free_mb_min)
+    );
+}
+
+#[test]
+fn everything_wrong_is_told_at_once_by_key_and_never_by_value() {
+    let text = r#"
+        [server]
+        listen = "s3cr3t"
+        lisen = 1
+        [store]
+        path = "x.db"
+        [delivery]
+        lease_s = 20
+        [limits]
+        depth_max = 100000
+        [[tenants]]
+        id = "one"
+        base = "https://one.example/"
+        zone = "Mars/Olympus"
+        key_file = "none.key"
+        [[tenants]]
+        id = "one"
+        base = "https://two.example"
+        zone = "UTC"
+        key_file = "none.key"
+        [[partners]]
+        id = "p"
+        kind = "s3cr3t"
+        [[routes]]
+        tenant = "one"
+        to = "q"
+        kinds = ["observation", "s3cr3t"]
+        [[tokens]]
+        tenant = "one"
+        name = "t"
+        sha256 = "s3cr3t"
+        rights = ["submit", "inbound:q", "s3cr3t"]
+    "#;
+    let (faults, _) = faults(text);
+    let keys: Vec<&str> = faults.iter().filter_map(|f| f.split(": ").next()).collect();
+    for key in [
+        "server.listen",
+        "server.lisen",
+        "limits.depth_max",
+        "tenants[one].base",
+        "tenants[one].zone",
+        "tenants[one].key_file",
+        "tenants[one].id",
+        "partners[p].tenant",
+        "partners[p].timeout_ms",
+        "routes[q].to",
+        "routes[q].kinds",
+        "tokens[t].sha256",
+        "tokens[t].rights",
+    ] {
+        assert!(keys.contains(&key), "{key} is not among {keys:?}");
+    }
+    assert!(!faults.join("\n").contains("s3cr3t"), "{faults:?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_told_by_its_line_and_not_by_its_text() {
+    let (faults, _) = faults("[server]\nlisten = s3cr3t");
+    assert_eq!(faults.len(), 1);
+    assert!(faults[0].starts_with("line 2: "), "{faults:?}");
+    assert!(!faults[0].contains("s3cr3t"), "{faults:?}");
+}
