@@ -328,6 +328,8 @@ pub struct NewJob {
     pub needs: Vec<VersionRef>,
     /// What must be confirmed first.
     pub awaits: Option<Awaits>,
+    /// Whether the gate is asked again at each attempt: the record carries labels (42 CFR Part 2).
+    pub guarded: bool,
     /// The retry policy at the time of acceptance, as JSON ([`crate::sync::retry::Policy`]).
     pub policy: String,
     /// The effects, in order.
@@ -390,6 +392,8 @@ pub struct Claimed {
     pub unsure: bool,
     /// Last send.
     pub deadline: Option<Time>,
+    /// Whether the gate is asked again at each attempt.
+    pub guarded: bool,
     /// When it was accepted.
     pub accepted: Time,
     /// The message it is.

@@ -162,6 +162,13 @@ pub trait Partner: Send + Sync {
     /// What the core must know of it.
     fn facts(&self) -> &Facts;
 
+    /// Whether this record concerns it at all: a pharmacy takes the orders that name it. What it does
+    /// not take any more, although an older version went there, is taken back.
+    fn takes(&self, record: &Record, context: &Context) -> bool {
+        let _ = (record, context);
+        true
+    }
+
     /// What it gets of this record: pure, at acceptance.
     ///
     /// # Errors
