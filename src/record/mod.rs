@@ -11,6 +11,7 @@
 pub mod care_plan;
 pub mod client;
 pub mod client_merge;
+mod codes;
 pub mod consent;
 #[cfg(test)]
 mod context_tests;

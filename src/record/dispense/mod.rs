@@ -1,20 +1,10 @@
 //! Coming back: what a pharmacy handed over.
 
-use serde::{Deserialize, Serialize};
+mod model;
 
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
+pub use model::{Dispense, Reason, ReasonCode, Source, Status};
 
-/// A fill.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dispense {
-    /// Our id of the fill.
-    pub fill_no: String,
-    /// Version, from 1.
-    pub version: u64,
-    /// The order it answers.
-    pub order_no: String,
-}
+use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 impl Mapping for Dispense {
     const KIND: Kind = Kind::Dispense;
@@ -28,7 +18,25 @@ impl Mapping for Dispense {
     }
 
     fn links(&self) -> Vec<Link> {
-        Vec::new()
+        let link = |kind, id: &str, pointer: &str, role| Link {
+            kind,
+            id: id.to_owned(),
+            pointer: pointer.to_owned(),
+            role,
+        };
+        let mut links = vec![link(
+            Kind::MedicationRequest,
+            &self.order_no,
+            "/order_no",
+            Role::Order,
+        )];
+        if let Some(id) = &self.client_no {
+            links.push(link(Kind::Client, id, "/client_no", Role::Client));
+        }
+        if let Some(id) = &self.pharmacy_id {
+            links.push(link(Kind::Pharmacy, id, "/pharmacy_id", Role::Pharmacy));
+        }
+        links
     }
 
     fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {

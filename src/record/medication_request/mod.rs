@@ -1,21 +1,16 @@
 //! An order for a drug (domain.md section 7, med_order).
 
-use serde::{Deserialize, Serialize};
+mod model;
+mod signature;
+mod standing;
 
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
+pub use model::{
+    Decline, DeclineReason, Delivery, DispenseLimit, DrugClass, Epcs, Factor, Frequency,
+    HistoryEntry, MedicationRequest, ReasonCode, State, StateReason, TaperStep, YesNo,
+};
+pub use standing::{Signed, Standing};
 
-/// An order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MedicationRequest {
-    /// The clinic's order number.
-    pub order_no: String,
-    /// Version, from 1.
-    pub version: u64,
-    /// The client, where no episode says it (what an EHR tells us).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_no: Option<String>,
-}
+use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 impl Mapping for MedicationRequest {
     const KIND: Kind = Kind::MedicationRequest;
@@ -29,7 +24,63 @@ impl Mapping for MedicationRequest {
     }
 
     fn links(&self) -> Vec<Link> {
-        Vec::new()
+        let mut links = Vec::new();
+        let mut link = |kind, id: &Option<String>, pointer: &str, role| {
+            if let Some(id) = id {
+                links.push(Link {
+                    kind,
+                    id: id.clone(),
+                    pointer: pointer.to_owned(),
+                    role,
+                });
+            }
+        };
+        link(Kind::Client, &self.client_no, "/client_no", Role::Client);
+        link(
+            Kind::Episode,
+            &self.episode_id,
+            "/episode_id",
+            Role::Episode,
+        );
+        link(
+            Kind::Evaluation,
+            &self.evaluation_id,
+            "/evaluation_id",
+            Role::Evaluation,
+        );
+        link(
+            Kind::Staff,
+            &self.prescriber_staff_id,
+            "/prescriber_staff_id",
+            Role::Prescriber,
+        );
+        link(
+            Kind::Staff,
+            &self.supervising_id,
+            "/supervising_id",
+            Role::Staff,
+        );
+        link(
+            Kind::Pharmacy,
+            &self.pharmacy_id,
+            "/pharmacy_id",
+            Role::Pharmacy,
+        );
+        link(
+            Kind::MedicationRequest,
+            &self.prior_order_no,
+            "/prior_order_no",
+            Role::Order,
+        );
+        for (n, entry) in self.history.iter().enumerate() {
+            link(
+                Kind::Staff,
+                &entry.staff_id,
+                &format!("/history/{n}/staff_id"),
+                Role::Staff,
+            );
+        }
+        links
     }
 
     fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {

@@ -1,20 +1,10 @@
 //! Coming back: what became of an order at a pharmacy or an EHR.
 
-use serde::{Deserialize, Serialize};
+mod model;
 
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
+pub use model::{EventKind, EventSource, OrderEvent};
 
-/// An event of an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OrderEvent {
-    /// Our id of the event.
-    pub event_id: String,
-    /// Version, from 1.
-    pub version: u64,
-    /// The order it is about.
-    pub order_no: String,
-}
+use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 impl Mapping for OrderEvent {
     const KIND: Kind = Kind::OrderEvent;
@@ -28,7 +18,25 @@ impl Mapping for OrderEvent {
     }
 
     fn links(&self) -> Vec<Link> {
-        Vec::new()
+        let link = |kind, id: &str, pointer: &str, role| Link {
+            kind,
+            id: id.to_owned(),
+            pointer: pointer.to_owned(),
+            role,
+        };
+        let mut links = vec![link(
+            Kind::MedicationRequest,
+            &self.order_no,
+            "/order_no",
+            Role::Order,
+        )];
+        if let Some(id) = &self.client_no {
+            links.push(link(Kind::Client, id, "/client_no", Role::Client));
+        }
+        if let Some(id) = &self.pharmacy_id {
+            links.push(link(Kind::Pharmacy, id, "/pharmacy_id", Role::Pharmacy));
+        }
+        links
     }
 
     fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
