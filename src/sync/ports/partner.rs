@@ -114,8 +114,11 @@ pub struct Delivery<'a> {
 /// One thing that came in from a partner, decoded.
 #[derive(Clone, Debug)]
 pub enum Incoming {
-    /// A FHIR resource: to be checked, mapped or relayed.
+    /// A FHIR resource by itself (or an entry of a batch or collection): to be checked, mapped or
+    /// relayed.
     Resource(serde_json::Value),
+    /// The resources of a transaction or message bundle: all of them or none (contracts section 3).
+    Whole(Vec<serde_json::Value>),
     /// A record that the partner's own language says outright, in the shape of its contract except
     /// for its id and version, which intake gives it: what a SCRIPT message tells of an order.
     Told(Told),

@@ -699,6 +699,12 @@ pub trait Store: Send + Sync {
     /// park with `PastDeadline`, their partner paused or not. How many leases were rescued.
     async fn rescue(&self, now: Time) -> Result<u64, StoreError>;
 
+    /// Returns when something was committed that may have made work (or for no reason at all): a hint
+    /// for workers, who look at [`Store::next_due`] anyway.
+    async fn changed(&self) {
+        std::future::pending().await
+    }
+
     /// When the next job is due, if one is.
     async fn next_due(&self) -> Result<Option<Time>, StoreError>;
 
