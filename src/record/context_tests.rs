@@ -73,6 +73,7 @@ fn fixtures_of_the_context_kinds_keep_their_contracts_and_rules() {
     assert!(sound::<super::staff::Staff>().len() >= 8);
     assert!(sound::<super::pharmacy::Pharmacy>().len() >= 2);
     sound::<super::laboratory::Laboratory>();
+    assert!(sound::<super::evaluation::Evaluation>().len() >= 4);
     assert!(sound::<super::episode::Episode>().len() >= 12);
     assert!(sound::<super::consent::Consent>().len() >= 12);
     sound::<super::client_merge::ClientMerge>();
@@ -95,6 +96,7 @@ fn an_unknown_field_a_wrong_type_and_a_bad_code_are_refused_by_every_contract() 
         Kind::Episode,
         Kind::Consent,
         Kind::ClientMerge,
+        Kind::Evaluation,
     ] {
         for (name, value, _) in cases(kind.as_str()) {
             let mut extra = value.clone();

@@ -14,7 +14,7 @@ pub mod client_merge;
 mod codes;
 pub mod consent;
 #[cfg(test)]
-mod context_tests;
+pub(crate) mod context_tests;
 pub mod contract;
 pub mod dispense;
 pub mod drug;
