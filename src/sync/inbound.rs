@@ -1,31 +1,69 @@
 //! The partners' doors: raw bytes first, then what they mean.
 //!
 //! Nothing that came in is lost: what cannot be understood is parked and shown, and the sender gets
-//! its receipt all the same.
+//! its receipt all the same (contracts section 3). What a message means is worked out before any of it
+//! is written, and writing it twice is the same as once: ids of what it becomes are made from the
+//! stored bytes' own id, so that a crash in between does no harm.
 
 use std::sync::Arc;
 
-use crate::ids::{PartnerId, TenantId};
-use crate::sync::house::House;
-use crate::sync::ports::{Reply, StoreError};
+use crate::clock::Time;
+use crate::ids::{MessageId, PartnerId, RawId, TenantId};
+use crate::issue::Issue;
+use crate::sync::accept::Acceptor;
+use crate::sync::house::{House, Member, Tenant};
+use crate::sync::job::Claimed;
+use crate::sync::ports::{
+    Given, Incoming, NewRaw, RawReceipt, RawState, Received, Reply, StoreError, StoredRaw, Told,
+};
+
+/// Raw messages taken up again in one go after a crash or a link.
+const LEFT_MAX: usize = 64;
 
 /// The partners' doors.
 #[derive(Clone)]
 pub struct Inbound {
-    house: Arc<House>,
+    pub(super) acceptor: Acceptor,
+}
+
+/// One message in hand.
+#[derive(Clone, Copy)]
+pub(super) struct Message<'a> {
+    pub(super) tenant: &'a Tenant,
+    pub(super) member: &'a Member,
+    /// Our id of its bytes.
+    pub(super) id: &'a RawId,
+    pub(super) now: Time,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) enum Fate {
+    /// Everything in it was taken in (or was no news).
+    Done,
+    /// Something in it could not be understood, checked or placed.
+    Parked(Vec<Issue>),
+    /// It waits for this patient of theirs to be linked.
+    Unmatched(String),
 }
 
 impl Inbound {
     /// The doors of this house.
     #[must_use]
-    pub fn new(house: Arc<House>) -> Self {
-        Inbound { house }
+    pub fn new(acceptor: Acceptor) -> Self {
+        Inbound { acceptor }
+    }
+
+    /// The house.
+    #[must_use]
+    pub fn house(&self) -> &Arc<House> {
+        self.acceptor.house()
     }
 
     /// Takes in what a partner sent. `None`: there is no such partner.
     ///
     /// # Errors
-    /// The store's: nothing was kept, the sender has to send it again.
+    /// The store's, before the bytes were kept: the sender has to send it again.
     pub async fn receive(
         &self,
         tenant: &TenantId,
@@ -33,7 +71,200 @@ impl Inbound {
         content_type: &str,
         body: &[u8],
     ) -> Result<Option<Reply>, StoreError> {
-        let _ = (&self.house, tenant, partner, content_type, body);
-        Ok(None)
+        let house = self.house();
+        let (Some(tenant), Some(member)) =
+            (house.tenants.get(tenant), house.member(tenant, partner))
+        else {
+            return Ok(None);
+        };
+        let now = house.clock.now();
+        let envelope = member.partner.envelope(content_type, body);
+        let raw = NewRaw {
+            id: RawId::fresh(now),
+            door: partner.as_str().to_owned(),
+            sender_id: envelope.sender_id,
+            media_type: content_type.to_owned(),
+            bytes: body.to_vec(),
+            hash: tenant.key.digest(&[b"raw", body]),
+        };
+        let raw = match house.store.receive(&tenant.id, raw.clone(), now).await? {
+            Received::New => raw,
+            Received::Repeat(stored) => match &stored.given {
+                Some(given) => return Ok(Some(again(member, &stored, given, now))),
+                None => stored.raw,
+            },
+        };
+        Ok(Some(self.take(tenant, member, &raw, now).await?))
+    }
+
+    /// Works on stored bytes to the answer. From here on the sender is told yes, whatever they mean.
+    async fn take(
+        &self,
+        tenant: &Tenant,
+        member: &Member,
+        raw: &NewRaw,
+        now: Time,
+    ) -> Result<Reply, StoreError> {
+        let message = Message {
+            tenant,
+            member,
+            id: &raw.id,
+            now,
+        };
+        let fate = self.fate(message, &raw.media_type, &raw.bytes).await?;
+        let (state, issues, unmatched) = match fate {
+            Fate::Done => (RawState::Done, Vec::new(), None),
+            Fate::Parked(issues) => (RawState::Parked, issues, None),
+            Fate::Unmatched(their_id) => (
+                RawState::Unmatched,
+                Vec::new(),
+                Some((member.partner.facts().id.clone(), their_id)),
+            ),
+        };
+        metrics::counter!("gateway_received_total",
+            "partner" => raw.door.clone(), "state" => state.as_str())
+        .increment(1);
+        let id = MessageId::fresh(now);
+        let reply = member.partner.reply(&RawReceipt {
+            id: raw.id.as_str(),
+            sender_id: raw.sender_id.as_deref(),
+            message: &id,
+            now,
+            parked: state == RawState::Parked,
+            bytes: &raw.bytes,
+        });
+        let given = Given {
+            status: reply.status,
+            body: reply.body.clone(),
+        };
+        self.house()
+            .store
+            .settle_raw(&tenant.id, &raw.id, state, issues, unmatched, Some(given))
+            .await?;
+        Ok(reply)
+    }
+
+    /// What a message means, carried out.
+    async fn fate(
+        &self,
+        message: Message<'_>,
+        content_type: &str,
+        bytes: &[u8],
+    ) -> Result<Fate, StoreError> {
+        let incoming = match message.member.partner.decode(content_type, bytes) {
+            Ok(incoming) => incoming,
+            Err(issues) => return Ok(Fate::Parked(issues)),
+        };
+        let max = self.house().settings.bundle_entries_max;
+        if incoming.len() > max {
+            return Ok(Fate::Parked(vec![Issue::error(
+                "too-long",
+                "bundle-entries",
+                "",
+                "the bundle has more entries than the limit allows",
+            )]));
+        }
+        let mut resources = Vec::new();
+        let mut whole = false;
+        let mut issues = Vec::new();
+        for (n, one) in incoming.into_iter().enumerate() {
+            match one {
+                Incoming::Resource(value) => resources.push(value),
+                Incoming::Whole(values) => {
+                    whole = true;
+                    resources.extend(values);
+                }
+                Incoming::Told(told) => {
+                    let source = format!("{}/{n}", message.id);
+                    if let Err(found) = self.hear(&message, told, &source, None).await? {
+                        issues.extend(found);
+                    }
+                }
+            }
+        }
+        if !issues.is_empty() {
+            return Ok(Fate::Parked(issues));
+        }
+        if resources.is_empty() {
+            return Ok(Fate::Done);
+        }
+        self.news(message, &resources, whole).await
+    }
+
+    /// What the answer to a delivery tells of the record (a Status in the HTTP answer).
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn told_by_answer(
+        &self,
+        tenant: &Tenant,
+        job: &Claimed,
+        effect: u32,
+        told: Vec<Told>,
+    ) -> Result<(), StoreError> {
+        let house = self.house();
+        let Some(member) = house.member(&tenant.id, &job.partner) else {
+            return Ok(());
+        };
+        let id = RawId::new(job.id.as_str());
+        for (n, told) in told.into_iter().enumerate() {
+            let message = Message {
+                tenant,
+                member,
+                id: &id,
+                now: house.clock.now(),
+            };
+            let source = format!("{}/{effect}/{n}", job.id);
+            if self
+                .hear(&message, told, &source, Some(&job.record.id))
+                .await?
+                .is_err()
+            {
+                tracing::warn!(job = %job.id, "what the answer tells of the order could not be kept as an event");
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up raw bytes that a crash left, or whose patient was linked. How many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn resume(&self, before: Time) -> Result<usize, StoreError> {
+        let house = self.house().clone();
+        let mut count = 0;
+        for tenant in house.tenants.values() {
+            for id in house.store.raws_left(&tenant.id, before, LEFT_MAX).await? {
+                let Some(stored) = house.store.raw(&tenant.id, &id).await? else {
+                    continue;
+                };
+                let partner = PartnerId::new(&stored.raw.door);
+                let Some(member) = house.member(&tenant.id, &partner) else {
+                    continue;
+                };
+                self.take(tenant, member, &stored.raw, house.clock.now())
+                    .await?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// The first answer, given again.
+fn again(member: &Member, stored: &StoredRaw, given: &Given, now: Time) -> Reply {
+    let id = MessageId::fresh(now);
+    let like = member.partner.reply(&RawReceipt {
+        id: stored.raw.id.as_str(),
+        sender_id: stored.raw.sender_id.as_deref(),
+        message: &id,
+        now,
+        parked: stored.state == RawState::Parked,
+        bytes: &stored.raw.bytes,
+    });
+    Reply {
+        status: given.status,
+        body: given.body.clone(),
+        ..like
     }
 }

@@ -112,6 +112,75 @@ pub fn degrade(value: &mut Value) -> bool {
     }
 }
 
+/// The top-level elements of ours that a partner's copy has otherwise, by name. Its id, meta, text and
+/// contained are its own; references count by what they name, not by where; what it added does not
+/// count.
+#[must_use]
+pub fn changed_elements(ours: &Value, theirs: &Value) -> Vec<String> {
+    const OWN: [&str; 6] = ["id", "meta", "text", "contained", "implicitRules", "language"];
+    let Some(ours) = ours.as_object() else {
+        return Vec::new();
+    };
+    ours.iter()
+        .filter(|(name, _)| !OWN.contains(&name.as_str()))
+        .filter(|(name, value)| {
+            theirs
+                .get(name.as_str())
+                .is_none_or(|other| !same(name, value, other))
+        })
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// Equal, but for the addresses of references; identifiers may have been added to.
+fn same(name: &str, ours: &Value, theirs: &Value) -> bool {
+    match (ours, theirs) {
+        (Value::Object(a), Value::Object(b)) => {
+            let reference = a.contains_key("reference") || b.contains_key("reference");
+            let counts = |key: &str| !(reference && matches!(key, "reference" | "display" | "identifier" | "type"));
+            a.iter()
+                .filter(|(k, _)| counts(k))
+                .all(|(k, v)| b.get(k).is_some_and(|other| same(k, v, other)))
+                && b.keys().filter(|k| counts(k)).all(|k| a.contains_key(k))
+        }
+        (Value::Array(a), Value::Array(b)) if name == "identifier" => {
+            a.iter().all(|x| b.iter().any(|y| same("", x, y)))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same("", x, y))
+        }
+        (Value::Number(a), Value::Number(b)) => crate::decimal::Decimal::same_value(a, b),
+        (a, b) => a == b,
+    }
+}
+
+/// The resource as one that was entered in error; `None` for a type that cannot say so.
+#[must_use]
+pub fn entered_in_error(mut value: Value) -> Option<Value> {
+    let (element, word) = match value.get("resourceType")?.as_str()? {
+        "Observation" | "CareTeam" | "MedicationRequest" | "Medication" | "MedicationDispense"
+        | "CarePlan" | "EpisodeOfCare" => ("status", "entered-in-error"),
+        "Goal" => ("lifecycleStatus", "entered-in-error"),
+        "Condition" => ("verificationStatus", ""),
+        _ => return None,
+    };
+    let map = value.as_object_mut()?;
+    if word.is_empty() {
+        // con-5: no clinical status where the verification status is entered-in-error
+        map.shift_remove("clinicalStatus");
+        map.insert(
+            element.to_owned(),
+            serde_json::json!({"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+                "code": "entered-in-error",
+            }]}),
+        );
+    } else {
+        map.insert(element.to_owned(), Value::String(word.to_owned()));
+    }
+    Some(value)
+}
+
 /// Puts the record's field in the place of the element, where a field made it.
 fn at_source(mut issue: Issue, part: &str, made: &[Made]) -> Issue {
     let source = made

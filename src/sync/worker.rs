@@ -1,37 +1,238 @@
 //! Workers: claim, send, report; the store's decisions carried out, one lease at a time.
+//!
+//! A slow partner holds up nobody but itself: each has its own room, and what is in flight there does
+//! not count against the others. Everything here can be killed at any moment: leases run out, and
+//! what was in flight is asked about.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::ids::{PartnerId, TenantId};
+use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
-use crate::sync::ports::StoreError;
+use crate::sync::inbound::Inbound;
+use crate::sync::job::Claimed;
+use crate::sync::ports::{ClaimRequest, StoreError};
+use crate::sync::reason::Reason;
+use crate::sync::verdict::Verdict;
+
+/// How long bytes may lie received before they count as left behind by a crash.
+const LEFT_AFTER: Duration = Duration::from_secs(60);
+/// How often what is not work is done: leases, left bytes, old keys.
+const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// The shortest nap, where something is due but held back by what will wake us anyway.
+const IDLE_MIN: Duration = Duration::from_millis(25);
 
 /// A worker: as many partners' jobs at once as they have room for.
 #[derive(Clone)]
 pub struct Worker {
-    house: Arc<House>,
+    inbound: Inbound,
 }
 
 impl Worker {
-    /// A worker of this house.
+    /// A worker of the house that these doors belong to.
     #[must_use]
-    pub fn new(house: Arc<House>) -> Self {
-        Worker { house }
+    pub fn new(inbound: Inbound) -> Self {
+        Worker { inbound }
+    }
+
+    fn house(&self) -> &Arc<House> {
+        self.inbound.house()
     }
 
     /// Works until told to stop; then finishes what it has in hand.
     pub async fn run(&self, stop: CancellationToken) {
-        let _ = &self.house;
-        stop.cancelled().await;
+        let mut tasks: JoinSet<()> = JoinSet::new();
+        let mut flight: HashMap<Id, (TenantId, PartnerId)> = HashMap::new();
+        let housekeeping = tokio::spawn({
+            let (worker, stop) = (self.clone(), stop.clone());
+            async move { worker.keep_house_until(stop).await }
+        });
+        while !stop.is_cancelled() {
+            match self.claim(&flight).await {
+                Ok(jobs) => {
+                    for job in jobs {
+                        let name = (job.tenant.clone(), job.partner.clone());
+                        let id = self.spawn(&mut tasks, job);
+                        flight.insert(id, name);
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "claiming failed"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.idle() => {}
+                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
+                    ended_one(&mut flight, ended);
+                    while let Some(ended) = tasks.try_join_next_with_id() {
+                        ended_one(&mut flight, ended);
+                    }
+                }
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+        if let Err(error) = housekeeping.await {
+            tracing::error!(panic = error.is_panic(), "housekeeping ended badly");
+        }
     }
 
-    /// One round to its end: leases rescued, probes, everything due claimed, sent and settled.
-    /// How many jobs it had in hand.
+    async fn keep_house_until(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.keep_house().await {
+                tracing::warn!(%error, "housekeeping failed");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(HOUSEKEEPING) => {}
+            }
+        }
+    }
+
+    /// Until something may be due: the store says so, or the next due time, or the poll.
+    async fn idle(&self) {
+        let house = self.house();
+        let poll = house.settings.poll;
+        let wait = match house.store.next_due().await {
+            Ok(Some(due)) => due.since(house.clock.now()).clamp(IDLE_MIN, poll),
+            Ok(None) | Err(_) => poll,
+        };
+        tokio::select! {
+            () = house.store.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+
+    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed) -> Id {
+        let worker = self.clone();
+        let lease_ends = self.lease_ends();
+        tasks
+            .spawn(async move { worker.process(&job, lease_ends).await })
+            .id()
+    }
+
+    /// One round to its end: leases rescued, bytes taken up, probes, everything due claimed, sent and
+    /// settled. How many jobs it had in hand. For tests: nothing runs on after it.
     ///
     /// # Errors
     /// The store's.
     pub async fn step(&self) -> Result<usize, StoreError> {
-        Ok(0)
+        self.keep_house().await?;
+        let jobs = self.claim(&HashMap::new()).await?;
+        let count = jobs.len();
+        let lease_ends = self.lease_ends();
+        let all = jobs.iter().map(|job| self.process(job, lease_ends));
+        futures_util::future::join_all(all).await;
+        Ok(count)
     }
+
+    fn lease_ends(&self) -> Duration {
+        let house = self.house();
+        house.clock.monotonic() + house.settings.lease
+    }
+
+    async fn keep_house(&self) -> Result<(), StoreError> {
+        let house = self.house();
+        let now = house.clock.now();
+        let rescued = house.store.rescue(now).await?;
+        if rescued > 0 {
+            tracing::warn!(rescued, "leases ran out: their outcome is unclear");
+        }
+        self.inbound.resume(now.minus(LEFT_AFTER)).await?;
+        self.probe().await?;
+        house.store.prune(now).await?;
+        Ok(())
+    }
+
+    /// Asks partners whose pause has ended whether they are there; one that is not stays paused.
+    async fn probe(&self) -> Result<(), StoreError> {
+        let house = self.house();
+        let due = house.store.probes_due(house.clock.now()).await?;
+        let all = due.iter().map(|(t, p)| self.probe_one(t, p));
+        for result in futures_util::future::join_all(all).await {
+            result?;
+        }
+        Ok(())
+    }
+
+    async fn probe_one(&self, tenant: &TenantId, partner: &PartnerId) -> Result<(), StoreError> {
+        let house = self.house();
+        let Some(member) = house.member(tenant, partner) else {
+            return Ok(());
+        };
+        let answer = member.partner.probe().await;
+        let pause = match answer.verdict {
+            Verdict::Accepted | Verdict::Pending | Verdict::Refused => None,
+            Verdict::Busy | Verdict::Unsure => {
+                let outage = Duration::from_secs(member.policy.outage_s);
+                let wait = answer.retry_after.unwrap_or(outage).max(outage);
+                Some((house.clock.now().plus(wait), answer.reason))
+            }
+        };
+        tracing::info!(%partner, well = pause.is_none(), reason = answer.reason.as_str(), "probe");
+        house.store.pause(tenant, partner, pause).await
+    }
+
+    async fn claim(
+        &self,
+        flight: &HashMap<Id, (TenantId, PartnerId)>,
+    ) -> Result<Vec<Claimed>, StoreError> {
+        let house = self.house();
+        let room = house
+            .partners
+            .iter()
+            .filter_map(|(name, member)| {
+                let used = flight.values().filter(|f| *f == name).count();
+                let free = member.partner.facts().concurrency_max.saturating_sub(used);
+                (free > 0).then(|| (name.0.clone(), name.1.clone(), free))
+            })
+            .collect();
+        let request = ClaimRequest {
+            worker: house.settings.node.clone(),
+            now: house.clock.now(),
+            lease: house.settings.lease,
+            room,
+        };
+        house.store.claim(request).await
+    }
+
+    /// Works on one job; what fails leaves it to its lease.
+    async fn process(&self, job: &Claimed, lease_ends: Duration) {
+        let house = self.house();
+        let (Some(tenant), Some(member)) = (
+            house.tenants.get(&job.tenant),
+            house.member(&job.tenant, &job.partner),
+        ) else {
+            return;
+        };
+        let attempt = Attempt {
+            house,
+            tenant,
+            member,
+            job,
+            doors: &self.inbound,
+            lease_ends,
+        };
+        if let Err(error) = attempt.run().await {
+            tracing::warn!(job = %job.id, %error, reason = Reason::LeaseLost.as_str(),
+                "the outcome could not be written: the lease settles it");
+        }
+    }
+}
+
+fn ended_one(
+    flight: &mut HashMap<Id, (TenantId, PartnerId)>,
+    ended: Result<(Id, ()), tokio::task::JoinError>,
+) {
+    let id = match ended {
+        Ok((id, ())) => id,
+        Err(error) => {
+            tracing::error!(panic = error.is_panic(), "a delivery task ended badly");
+            error.id()
+        }
+    };
+    flight.remove(&id);
 }

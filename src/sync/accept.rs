@@ -1,0 +1,476 @@
+//! From a typed record to a committed version: context, rules, maps, chain, routes, one admission.
+//!
+//! Both kinds of doors come through here: the clinic's (which answers with 422 what this refuses) and
+//! the partners' (which parks it). Nothing is stored before everything is decided; what has moved
+//! meanwhile is decided again.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Time;
+use crate::ids::{Hash, MessageId, RawId, TenantId};
+use crate::issue::{Issue, any_error};
+use crate::record::{Context, Kind, Record, contract};
+use crate::sync::context::{self, Loaded};
+use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
+use crate::sync::house::{House, Tenant};
+use crate::sync::job::{Chain, VersionRef};
+use crate::sync::ports::{
+    Admission, Admitted, CheckedPart, Given, NewRaw, NewVersion, RawState, ResourceRow, StoreError,
+    StoredVersion,
+};
+use crate::sync::prepare::{self, prepare};
+
+/// How often a decision is made anew when something moved under it.
+const MOVES_MAX: usize = 5;
+/// Clients whose resource is kept at hand; beyond that all are forgotten.
+const PATIENTS_MAX: usize = 4096;
+
+/// What comes with a record, besides itself.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Who brought it: `clinic`, or a partner's id.
+    pub origin: String,
+    /// `Idempotency-Key`: (caller, key, hash of the body).
+    pub idempotency: Option<(String, String, Hash)>,
+    /// The raw bytes, where they are not stored yet.
+    pub raw: Option<NewRaw>,
+    /// The stored raw bytes that it settles.
+    pub settles_raw: Option<(RawId, RawState)>,
+    /// A pharmacy's answer to a cancel.
+    pub confirms: Option<(MessageId, bool)>,
+    /// Now.
+    pub now: Time,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Accepted {
+    /// Committed: what the sender is told.
+    New(Given),
+    /// It was accepted before: what was said.
+    Repeat(Given),
+    /// A lower version, or the same with other content; the newest there is.
+    Conflict(u64),
+    /// The idempotency key was used with another body.
+    KeyReused,
+    /// The raw bytes were settled by somebody else.
+    RawSettled,
+    /// It is wrong: why.
+    Wrong(Vec<Issue>),
+}
+
+/// Accepts records for a house.
+#[derive(Clone)]
+pub struct Acceptor {
+    house: Arc<House>,
+    patients: Arc<Mutex<HashMap<(TenantId, String, u64), Arc<CheckedPart>>>>,
+}
+
+/// Everything about a new version that does not depend on other jobs.
+struct Work<'a> {
+    tenant: &'a Tenant,
+    record: &'a Record,
+    version: VersionRef,
+    body: Vec<u8>,
+    hash: Hash,
+    loaded: Loaded,
+    parts: Vec<CheckedPart>,
+    patient: Option<Arc<CheckedPart>>,
+    warnings: Vec<Issue>,
+    now: Time,
+}
+
+impl Acceptor {
+    /// For this house.
+    #[must_use]
+    pub fn new(house: Arc<House>) -> Self {
+        Acceptor {
+            house,
+            patients: Arc::default(),
+        }
+    }
+
+    /// The house.
+    #[must_use]
+    pub fn house(&self) -> &Arc<House> {
+        &self.house
+    }
+
+    /// The keyed hash of a record's content.
+    #[must_use]
+    pub fn content_hash(tenant: &Tenant, body: &[u8]) -> Hash {
+        tenant.key.digest(&[b"content", body])
+    }
+
+    /// Accepts a record, or says why not.
+    ///
+    /// # Errors
+    /// The store's: nothing was written.
+    pub async fn accept(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+        arrival: Arrival,
+    ) -> Result<Accepted, StoreError> {
+        let body = serde_json::to_vec(&record.to_json()).unwrap_or_default();
+        let hash = Self::content_hash(tenant, &body);
+        let version = version_of(record);
+        if let Some(known) = self.known(tenant, &version, hash).await? {
+            return Ok(known);
+        }
+        let work = match self.work(tenant, record, body, hash, arrival.now).await? {
+            Ok(work) => work,
+            Err(issues) => return Ok(Accepted::Wrong(issues)),
+        };
+        for _ in 0..MOVES_MAX {
+            match self.admit(&work, &arrival).await? {
+                Some(done) => return Ok(done),
+                None => tracing::debug!(kind = %record.kind(), "moved, decided again"),
+            }
+        }
+        Err(StoreError::Full("admit: the record's chain keeps moving"))
+    }
+
+    /// A repeat or a conflict, as far as can be told before any work is done.
+    async fn known(
+        &self,
+        tenant: &Tenant,
+        version: &VersionRef,
+        hash: Hash,
+    ) -> Result<Option<Accepted>, StoreError> {
+        let Some(head) = self.newest(tenant, &version.kind, &version.id).await? else {
+            return Ok(None);
+        };
+        if version.version > head.record.version {
+            return Ok(None);
+        }
+        let same = if version.version == head.record.version {
+            Some(head.clone())
+        } else {
+            let found = self
+                .house
+                .store
+                .versions(&tenant.id, std::slice::from_ref(version))
+                .await?;
+            found.into_iter().flatten().next()
+        };
+        Ok(Some(match same {
+            Some(stored) if stored.hash == hash => Accepted::Repeat(stored.given),
+            _ => Accepted::Conflict(head.record.version),
+        }))
+    }
+
+    async fn newest(
+        &self,
+        tenant: &Tenant,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<StoredVersion>, StoreError> {
+        let name = [(kind.to_owned(), id.to_owned())];
+        let found = self.house.store.newest(&tenant.id, &name).await?;
+        Ok(found.into_iter().flatten().next())
+    }
+
+    /// Context, rules, maps.
+    async fn work<'a>(
+        &self,
+        tenant: &'a Tenant,
+        record: &'a Record,
+        body: Vec<u8>,
+        hash: Hash,
+        now: Time,
+    ) -> Result<Result<Work<'a>, Vec<Issue>>, StoreError> {
+        let loaded = match context::load(self.house.store.as_ref(), &tenant.id, record).await? {
+            Ok(loaded) => loaded,
+            Err(issues) => return Ok(Err(issues)),
+        };
+        let env = tenant.env(now);
+        let mut warnings = record.rules(&loaded.context, &env);
+        if any_error(&warnings) {
+            return Ok(Err(warnings));
+        }
+        let prepared = match prepare(&self.house.validator, record, &loaded.context, &env) {
+            Ok(prepared) => prepared,
+            Err(issues) => return Ok(Err(issues)),
+        };
+        warnings.extend(prepared.warnings);
+        let patient = self.patient(tenant, &loaded.context, now);
+        Ok(Ok(Work {
+            tenant,
+            record,
+            version: version_of(record),
+            body,
+            hash,
+            loaded,
+            parts: prepared.parts,
+            patient,
+            warnings,
+            now,
+        }))
+    }
+
+    /// The client as a resource, from a small memory.
+    fn patient(&self, tenant: &Tenant, context: &Context, now: Time) -> Option<Arc<CheckedPart>> {
+        let client = context.client.as_ref()?;
+        let name = (tenant.id.clone(), client.client_no.clone(), client.version);
+        let lock = || self.patients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(&name) {
+            return Some(known.clone());
+        }
+        let record = Record::Client(Box::new(client.clone()));
+        let prepared = prepare(&self.house.validator, &record, context, &tenant.env(now)).ok()?;
+        let part = Arc::new(prepared.parts.into_iter().next()?);
+        let mut patients = lock();
+        if patients.len() >= PATIENTS_MAX {
+            patients.clear();
+        }
+        patients.insert(name, part.clone());
+        Some(part)
+    }
+
+    /// One try: looks at the chain, decides, writes. `None`: something moved.
+    async fn admit(
+        &self,
+        work: &Work<'_>,
+        arrival: &Arrival,
+    ) -> Result<Option<Accepted>, StoreError> {
+        let store = self.house.store.as_ref();
+        let head = self
+            .newest(work.tenant, &work.version.kind, &work.version.id)
+            .await?;
+        let chain = chain_of(work.record, &work.loaded, head.as_ref());
+        let (earlier, retracted) = match &head {
+            Some(head) => (
+                contract::from_stored(work.record.kind(), &head.body).ok(),
+                self.retracted(work).await?,
+            ),
+            None => (None, Vec::new()),
+        };
+        let decided = self
+            .decide(work, &chain, earlier.as_ref(), &retracted, &arrival.origin, None)
+            .await?;
+        let dispatched = match decided {
+            Ok(dispatched) => dispatched,
+            Err(issues) => return Ok(Some(Accepted::Wrong(issues))),
+        };
+        let given = Given {
+            status: 202,
+            body: super::answer::accepted(&work.version, &dispatched, &work.warnings),
+        };
+        let consent = match work.record {
+            Record::Consent(consent) => Some(consent.client_no.clone()),
+            _ => None,
+        };
+        let admission = Admission {
+            tenant: work.tenant.id.clone(),
+            idempotency: arrival.idempotency.clone(),
+            raw: arrival.raw.clone(),
+            settles_raw: arrival.settles_raw.clone(),
+            version: Some(NewVersion {
+                record: work.version.clone(),
+                chain,
+                client: work.loaded.client.clone(),
+                body: work.body.clone(),
+                context: work.loaded.versions.clone(),
+                hash: work.hash,
+                origin: arrival.origin.clone(),
+                in_feed: arrival.origin != "clinic",
+            }),
+            head: head.map(|h| h.record.version),
+            resources: rows(&work.parts),
+            wakes_client: consent,
+            confirms: arrival.confirms.clone(),
+            given: given.clone(),
+            ..admission(work, &dispatched)
+        };
+        Ok(Some(match store.admit(admission).await? {
+            Admitted::Stored => Accepted::New(given),
+            Admitted::Repeat(given) => Accepted::Repeat(given),
+            Admitted::KeyReused => Accepted::KeyReused,
+            Admitted::Conflict(newest) => Accepted::Conflict(newest),
+            Admitted::RawSettled => Accepted::RawSettled,
+            Admitted::Moved => return Ok(None),
+        }))
+    }
+
+    async fn decide(
+        &self,
+        work: &Work<'_>,
+        chain: &Chain,
+        earlier: Option<&Record>,
+        retracted: &[CheckedPart],
+        origin: &str,
+        only: Option<&crate::ids::PartnerId>,
+    ) -> Result<Result<Dispatched, Vec<Issue>>, StoreError> {
+        let store = self.house.store.as_ref();
+        let jobs = store.chain(&work.tenant.id, chain).await?;
+        let referred_to = earlier.is_some()
+            && store
+                .referred_to(&work.tenant.id, &work.version.kind, &work.version.id)
+                .await?;
+        let fresh = Fresh {
+            tenant: work.tenant,
+            record: work.record,
+            version: &work.version,
+            loaded: &work.loaded,
+            parts: &work.parts,
+            patient: work.patient.as_deref(),
+            retracted,
+            earlier,
+            chain,
+            jobs: &jobs,
+            referred_to,
+            origin,
+            only,
+            now: work.now,
+        };
+        dispatch(&self.house, &fresh).await
+    }
+
+    /// Members that older versions made and this one lacks, entered in error (contracts section 5).
+    async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
+        let stored = self
+            .house
+            .store
+            .resources(&work.tenant.id, &work.version.kind, &work.version.id)
+            .await?;
+        Ok(stored
+            .into_iter()
+            .filter(|row| !work.parts.iter().any(|p| p.part == row.part))
+            .filter_map(|row| {
+                let value = serde_json::from_slice(&row.bytes).ok()?;
+                let value = prepare::entered_in_error(value)?;
+                let checked = self.house.validator.certify(value, &[]).ok()?;
+                Some(CheckedPart {
+                    part: row.part,
+                    checked,
+                })
+            })
+            .collect())
+    }
+
+    /// Decides anew what the gate denied of this client's records: each newest version whose denial is
+    /// still open. Returns how many jobs that made.
+    ///
+    /// # Errors
+    /// The store's; what was decided before it stays decided.
+    pub async fn decide_denials(
+        &self,
+        tenant: &Tenant,
+        client: &str,
+        now: Time,
+    ) -> Result<usize, StoreError> {
+        let store = self.house.store.as_ref();
+        let mut made = 0;
+        for denial in store.denials(&tenant.id, client).await? {
+            let Some(kind) = Kind::parse(&denial.record.kind) else {
+                continue;
+            };
+            for _ in 0..MOVES_MAX {
+                let head = self
+                    .newest(tenant, &denial.record.kind, &denial.record.id)
+                    .await?;
+                let Some(head) = head.filter(|h| h.record == denial.record) else {
+                    break; // a newer version was decided by itself
+                };
+                let Ok(record) = contract::from_stored(kind, &head.body) else {
+                    break;
+                };
+                let Ok(work) = self
+                    .work(tenant, &record, head.body.clone(), head.hash, now)
+                    .await?
+                else {
+                    break;
+                };
+                let decided = self
+                    .decide(&work, &head.chain, None, &[], &head.origin, Some(&denial.partner))
+                    .await?;
+                let Ok(dispatched) = decided else { break };
+                if !dispatched.denials.is_empty() {
+                    break; // denied again: the denial stands
+                }
+                let admission = Admission {
+                    head: Some(head.record.version),
+                    denials_settled: vec![denial.partner.clone()],
+                    ..admission(&work, &dispatched)
+                };
+                if store.admit(admission).await? != Admitted::Moved {
+                    made += dispatched.jobs.len();
+                    break;
+                }
+            }
+        }
+        Ok(made)
+    }
+}
+
+/// The admission that writes what was decided, and nothing else.
+fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
+    Admission {
+        tenant: work.tenant.id.clone(),
+        idempotency: None,
+        raw: None,
+        settles_raw: None,
+        version: None,
+        head: None,
+        resources: Vec::new(),
+        seen: dispatched.seen.clone(),
+        transitions: dispatched.transitions.clone(),
+        jobs: dispatched.jobs.clone(),
+        for_record: work.version.clone(),
+        denials: dispatched.denials.clone(),
+        denials_settled: Vec::new(),
+        wakes_client: None,
+        confirms: None,
+        holds: dispatched.holds.clone(),
+        crosswalk: Vec::new(),
+        given: Given {
+            status: 202,
+            body: Vec::new(),
+        },
+        now: work.now,
+    }
+}
+
+/// The name of a record's version.
+#[must_use]
+pub fn version_of(record: &Record) -> VersionRef {
+    VersionRef {
+        kind: record.kind().as_str().to_owned(),
+        id: record.id().to_owned(),
+        version: record.version(),
+    }
+}
+
+/// The chain of a record: its own from its first version on; a renewal's is its prior order's, what
+/// comes back of an order the order's.
+fn chain_of(record: &Record, loaded: &Loaded, head: Option<&StoredVersion>) -> Chain {
+    if let Some(head) = head {
+        return head.chain.clone();
+    }
+    let begun_by = match record {
+        Record::MedicationRequest(order) => order.prior_order_no.as_deref(),
+        Record::Dispense(dispense) => Some(dispense.order_no.as_str()),
+        Record::OrderEvent(event) => Some(event.order_no.as_str()),
+        _ => None,
+    };
+    begun_by
+        .and_then(|order| loaded.chains.get(order).cloned())
+        .unwrap_or_else(|| Chain(format!("{}/{}", record.kind(), record.id())))
+}
+
+fn rows(parts: &[CheckedPart]) -> Vec<ResourceRow> {
+    parts.iter().filter_map(row).collect()
+}
+
+fn row(part: &CheckedPart) -> Option<ResourceRow> {
+    let resource = part.checked.resource();
+    Some(ResourceRow {
+        resource_type: resource.get("resourceType")?.as_str()?.to_owned(),
+        id: resource.get("id")?.as_str()?.to_owned(),
+        part: part.part.clone(),
+        profiles: part.checked.profiles().join(","),
+        bytes: serde_json::to_vec(resource).ok()?,
+    })
+}

@@ -1,0 +1,501 @@
+//! One claimed job in a worker's hands: effect by effect, from the first open one, to its settlement.
+//!
+//! Before each send: the gate (invariant 4), the bytes (contracts section 5), the signature (section
+//! 8), the crosswalk, the lease. After each send: one report that holds the attempt, the effect's
+//! outcome and the next state in one transaction (invariant 3). Never sends with a lease that may
+//! have run out; never decides what an answer means (see [`retry::decide`]).
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::ids::Hash;
+use crate::record::{Kind, MapEnv, Record, contract};
+use crate::sync::context::rebuild;
+use crate::sync::gate::{self, Word};
+use crate::sync::inbound::Inbound;
+use crate::sync::house::{House, Member, Route, Tenant};
+use crate::sync::job::{Claimed, Effect, EffectKind, Find, Purpose, Reach, State, payload_hash};
+use crate::sync::ports::{
+    AttemptRow, Delivery, EffectDone, Report, Reported, Rows, Settle, StoreError, StoredVersion,
+};
+use crate::sync::reason::Reason;
+use crate::sync::retry::{self, Decision, Facts, Policy, Step};
+use crate::sync::verdict::{Answer, Charge, Verdict};
+
+/// Bytes of a partner's answer that are kept.
+const ANSWER_MAX: usize = 64 << 10;
+/// How long before its end a lease is not trusted any more.
+const LEASE_MARGIN: Duration = Duration::from_secs(2);
+
+/// One claimed job, and what is needed to settle it.
+pub struct Attempt<'a> {
+    /// The house.
+    pub house: &'a House,
+    /// Whose.
+    pub tenant: &'a Tenant,
+    /// To whom.
+    pub member: &'a Member,
+    /// The job.
+    pub job: &'a Claimed,
+    /// Who hears what an answer tells of the record.
+    pub doors: &'a Inbound,
+    /// When it must not be sent any more, by the monotonic clock.
+    pub lease_ends: Duration,
+}
+
+/// What keeps a job from being sent now.
+enum Hold {
+    /// It waits or parks, for this reason; the gate's hold is one.
+    Settle(State, Reason, bool),
+    /// Nothing to do for this effect.
+    Skip,
+    /// The lease may have run out: say nothing more.
+    Lost,
+}
+
+impl Attempt<'_> {
+    /// Works on the job until it is settled or the lease is lost.
+    ///
+    /// # Errors
+    /// The store's; the lease runs out and somebody takes it up again.
+    pub async fn run(&self) -> Result<(), StoreError> {
+        if self.job.state == State::Asking {
+            return self.ask().await;
+        }
+        if let Some(hold) = self.look().await? {
+            return self.held(hold).await;
+        }
+        for (i, effect) in self.job.effects.iter().enumerate() {
+            if effect.done {
+                continue;
+            }
+            let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
+            if !self.one(effect, last).await? {
+                return Ok(());
+            }
+        }
+        if self.job.effects.iter().all(|e| e.done) {
+            // A node went away between the last effect's row and the job's: only the job is left.
+            self.settle(State::Done, Reason::Delivered, false, Reach::There)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// One effect. Whether the next one is to be sent.
+    async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
+        let rows = self.rows(effect).await?;
+        match self.ready(effect, &rows) {
+            None => {}
+            Some(Hold::Skip) => {
+                let done = self.effect_done(effect, None);
+                return self.report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
+                    .await
+                    .map(|r| r == Reported::Stored && !last);
+            }
+            Some(hold) => {
+                self.held(hold).await?;
+                return Ok(false);
+            }
+        }
+        let (answer, started, took) = self.timed(effect, &rows, false).await;
+        self.conclude(effect, last, false, answer, started, took)
+            .await
+    }
+
+    /// Asks about the first open effect.
+    async fn ask(&self) -> Result<(), StoreError> {
+        let Some(i) = self.job.effects.iter().position(|e| !e.done) else {
+            self.settle(State::Done, Reason::FoundThere, false, Reach::There)
+                .await?;
+            return Ok(());
+        };
+        let effect = &self.job.effects[i];
+        let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
+        if !self.member.partner.can_ask(&effect.what) {
+            self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
+                .await?;
+            return Ok(());
+        }
+        // Sending the same message again is a disclosure; a read is not (contracts section 4).
+        if effect.what.find == Find::SameMessage
+            && let Some(hold) = self.look().await?
+        {
+            if let Hold::Settle(_, reason, held) = hold {
+                self.report(None, None, Some(self.to(State::Asking, reason, held, true, Reach::Maybe)))
+                    .await?;
+            }
+            return Ok(());
+        }
+        let rows = self.rows(effect).await?;
+        if self.lease_is_over() {
+            return Ok(());
+        }
+        let (answer, started, took) = self.timed(effect, &rows, true).await;
+        let goes_on = self
+            .conclude(effect, last, true, answer, started, took)
+            .await?;
+        if goes_on {
+            // Found, and more effects are open: they go by the ordinary road, under a new claim.
+            self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn timed(&self, effect: &Effect, rows: &Rows, asking: bool) -> (Answer, Time, Duration) {
+        let started = self.house.clock.now();
+        let delivery = Delivery {
+            job: self.job,
+            effect,
+            rows,
+            now: started,
+        };
+        let timeout = Duration::from_millis(self.member.partner.facts().timeout_ms);
+        let partner = &self.member.partner;
+        let sent = async {
+            if asking {
+                partner.ask(&delivery).await
+            } else {
+                partner.deliver(&delivery).await
+            }
+        };
+        // The partner keeps its own time; this is the belt to those braces.
+        let answer = tokio::time::timeout(timeout + LEASE_MARGIN, sent)
+            .await
+            .unwrap_or_else(|_| Answer::new(Verdict::Unsure, Reason::TimedOut));
+        let took = self.house.clock.now().since(started);
+        (answer, started, took)
+    }
+
+    /// Writes what an answer means. Whether the next effect is to be sent.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one attempt")]
+    async fn conclude(
+        &self,
+        effect: &Effect,
+        last: bool,
+        asking: bool,
+        answer: Answer,
+        started: Time,
+        took: Duration,
+    ) -> Result<bool, StoreError> {
+        let now = self.house.clock.now();
+        let facts = Facts {
+            attempts: self.job.attempts,
+            asks: self.job.asks,
+            unsure: self.job.unsure,
+            asking,
+            can_ask: self.member.partner.can_ask(&effect.what),
+            deadline: self.job.deadline,
+        };
+        let decision = retry::decide(&facts, &answer, &self.policy(), now, fastrand::i8(-100..=100));
+        observe(self.job, &answer, took);
+        let accepted = matches!(decision.step, Step::Done(_));
+        if accepted {
+            // Before the outcome is written: a crash between asks again, and hears it again.
+            let told = self.member.partner.told(&effect.what, &answer);
+            self.doors.told_by_answer(self.tenant, self.job, effect.n, told).await?;
+        }
+        let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));
+        let settle = match decision.step {
+            Step::Done(_) if !last => None,
+            Step::Done(reason) => {
+                self.finish().await?;
+                Some(self.done(reason))
+            }
+            step => Some(self.step(step, &decision)),
+        };
+        let row = AttemptRow {
+            effect: effect.n,
+            asked: asking,
+            started,
+            took,
+            verdict: answer.verdict,
+            reason: answer.reason,
+            status: answer.status,
+            charged: decision.charged,
+            body: answer.body.iter().take(ANSWER_MAX).copied().collect(),
+        };
+        let report = Report {
+            attempt: Some(row),
+            effect_done: done,
+            settle,
+            pause: decision.pause_until.map(|until| (until, answer.reason)),
+            partner_well: answer.charge == Charge::Message && answer.status.is_some(),
+            ..self.empty(now)
+        };
+        let stored = self.house.store.report(report).await? == Reported::Stored;
+        Ok(stored && accepted && !last)
+    }
+
+    /// Where a step leads.
+    fn step(&self, step: Step, decision: &Decision) -> Settle {
+        let (state, due, reason) = match step {
+            Step::Done(reason) => (State::Done, self.house.clock.now(), reason),
+            Step::Wait { until, reason } => (State::Waiting, until, reason),
+            Step::Ask { until, reason } => (State::Asking, until, reason),
+            Step::Park(reason) => (State::Parked, self.house.clock.now(), reason),
+        };
+        let some_done = self.job.effects.iter().any(|e| e.done);
+        let reach = if state == State::Done {
+            Reach::There
+        } else if decision.unsure || some_done {
+            Reach::Maybe
+        } else {
+            Reach::Not
+        };
+        Settle {
+            state,
+            due,
+            reason,
+            held: false,
+            unsure: decision.unsure,
+            reach,
+        }
+    }
+
+    /// What is to be looked at before anything of the job is sent.
+    async fn look(&self) -> Result<Option<Hold>, StoreError> {
+        let past = self.job.deadline.is_some_and(|d| d < self.house.clock.now());
+        if past && !self.job.unsure {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::PastDeadline, false)));
+        }
+        let controlled = self.job.purpose == Purpose::NewRx;
+        if gate::exempt(self.job.purpose) || (!self.job.guarded && !controlled) {
+            return Ok(None);
+        }
+        let Some((record, stored)) = self.record().await? else {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
+        };
+        let store = self.house.store.as_ref();
+        let context = rebuild(store, &self.tenant.id, &record, &stored.context).await?;
+        let Some(mut context) = context else {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
+        };
+        if let Record::MedicationRequest(order) = &record
+            && controlled
+            && order.is_controlled()
+            && !order.signature_holds(&context)
+        {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::SignatureChanged, false)));
+        }
+        if !self.job.guarded {
+            return Ok(None);
+        }
+        if let Some(client) = &self.job.client {
+            context.consents = store
+                .consents(&self.tenant.id, client)
+                .await?
+                .iter()
+                .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
+                    Ok(Record::Consent(consent)) => Some(*consent),
+                    _ => None,
+                })
+                .collect();
+        }
+        let env: MapEnv = self.tenant.env(self.house.clock.now());
+        let labels = crate::consent::labels(&record, &context);
+        let facts = self.member.partner.facts();
+        let routes: Vec<&Route> = self
+            .house
+            .routes_of(&self.tenant.id, record.kind())
+            .filter(|r| r.to == facts.id)
+            .collect();
+        let today = env.now.date_in(&env.zone);
+        Ok(
+            match gate::ask(facts, &routes, record.kind(), &labels, &context, today) {
+                Word::Go(_) => None,
+                Word::Stay(_) => Some(Hold::Settle(State::Waiting, Reason::Consent, true)),
+            },
+        )
+    }
+
+    async fn record(&self) -> Result<Option<(Record, StoredVersion)>, StoreError> {
+        let found = self
+            .house
+            .store
+            .versions(&self.tenant.id, std::slice::from_ref(&self.job.record))
+            .await?;
+        Ok(found.into_iter().flatten().next().and_then(|stored| {
+            let kind = Kind::parse(&stored.record.kind)?;
+            let record = contract::from_stored(kind, &stored.body).ok()?;
+            Some((record, stored))
+        }))
+    }
+
+    /// The crosswalk rows of an effect's own resource and of its holes.
+    async fn rows(&self, effect: &Effect) -> Result<Rows, StoreError> {
+        if effect.what.kind == EffectKind::Message {
+            return Ok(Rows::new());
+        }
+        let mut names = vec![(
+            effect.what.resource_type.clone(),
+            effect.what.our_id.clone(),
+        )];
+        if let Some(payload) = &effect.what.payload {
+            for hole in &payload.holes {
+                let name = (hole.resource_type.clone(), hole.our_id.clone());
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        let found = self
+            .house
+            .store
+            .crosswalk(&self.tenant.id, &self.job.partner, &names)
+            .await?;
+        Ok(found
+            .into_iter()
+            .map(|r| ((r.resource_type, r.our_id), (r.their_id, r.their_version)))
+            .collect())
+    }
+
+    /// What keeps an effect from being sent.
+    fn ready(&self, effect: &Effect, rows: &Rows) -> Option<Hold> {
+        let what = &effect.what;
+        let has_row = rows.contains_key(&(what.resource_type.clone(), what.our_id.clone()));
+        match what.kind {
+            EffectKind::Patient if has_row => return Some(Hold::Skip),
+            EffectKind::Retract if !has_row => return Some(Hold::Skip),
+            EffectKind::Upsert | EffectKind::Patient | EffectKind::Retract | EffectKind::Message => {}
+        }
+        if let Some(payload) = &what.payload {
+            let hash: Hash = payload_hash(&self.tenant.key, &payload.bytes, &payload.holes);
+            if hash != payload.hash {
+                return Some(Hold::Settle(State::Parked, Reason::Integrity, false));
+            }
+            let missing = payload.holes.iter().any(|h| {
+                h.required() && !rows.contains_key(&(h.resource_type.clone(), h.our_id.clone()))
+            });
+            if missing {
+                return Some(Hold::Settle(State::Parked, Reason::PatientUnknown, false));
+            }
+        }
+        self.lease_is_over().then_some(Hold::Lost)
+    }
+
+    fn lease_is_over(&self) -> bool {
+        self.house.clock.monotonic() + LEASE_MARGIN
+            + Duration::from_millis(self.member.partner.facts().timeout_ms)
+            > self.lease_ends
+    }
+
+    async fn held(&self, hold: Hold) -> Result<(), StoreError> {
+        if let Hold::Settle(state, reason, held) = hold {
+            let settle = self.to(state, reason, held, self.job.unsure, self.reach());
+            self.report(None, None, Some(settle)).await?;
+        }
+        Ok(())
+    }
+
+    /// After a merge arrived, the merged patient's name there is the survivor's (contracts section 6).
+    async fn finish(&self) -> Result<(), StoreError> {
+        if self.job.record.kind != Kind::ClientMerge.as_str() {
+            return Ok(());
+        }
+        let Some((Record::ClientMerge(merge), _)) = self.record().await? else {
+            return Ok(());
+        };
+        let env = self.tenant.env(self.house.clock.now());
+        let name = |client: &str| ("Patient".to_owned(), env.id(Kind::Client, client, ""));
+        let store = self.house.store.as_ref();
+        let survivor = name(&merge.survivor_client_no);
+        let rows = store
+            .crosswalk(&self.tenant.id, &self.job.partner, &[survivor])
+            .await?;
+        if let Some(mut row) = rows.into_iter().next() {
+            row.our_id = name(&merge.merged_client_no).1;
+            store
+                .link(&self.tenant.id, row, Some(merge.merged_client_no.clone()), env.now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn policy(&self) -> Policy {
+        serde_json::from_str(&self.job.policy).unwrap_or_else(|_| self.member.policy.clone())
+    }
+
+    fn reach(&self) -> Reach {
+        if self.job.unsure || self.job.effects.iter().any(|e| e.done) {
+            Reach::Maybe
+        } else {
+            Reach::Not
+        }
+    }
+
+    fn effect_done(&self, effect: &Effect, remote: Option<crate::sync::verdict::Remote>) -> EffectDone {
+        EffectDone {
+            effect: effect.n,
+            remote,
+        }
+    }
+
+    fn done(&self, reason: Reason) -> Settle {
+        self.to(State::Done, reason, false, false, Reach::There)
+    }
+
+    fn to(&self, state: State, reason: Reason, held: bool, unsure: bool, reach: Reach) -> Settle {
+        Settle {
+            state,
+            due: self.house.clock.now(),
+            reason,
+            held,
+            unsure,
+            reach,
+        }
+    }
+
+    async fn settle(
+        &self,
+        state: State,
+        reason: Reason,
+        unsure: bool,
+        reach: Reach,
+    ) -> Result<Reported, StoreError> {
+        self.report(None, None, Some(self.to(state, reason, false, unsure, reach)))
+            .await
+    }
+
+    async fn report(
+        &self,
+        attempt: Option<AttemptRow>,
+        effect_done: Option<EffectDone>,
+        settle: Option<Settle>,
+    ) -> Result<Reported, StoreError> {
+        let report = Report {
+            attempt,
+            effect_done,
+            settle,
+            ..self.empty(self.house.clock.now())
+        };
+        self.house.store.report(report).await
+    }
+
+    fn empty(&self, now: Time) -> Report {
+        Report {
+            tenant: self.tenant.id.clone(),
+            job: self.job.id.clone(),
+            token: self.job.token,
+            attempt: None,
+            effect_done: None,
+            settle: None,
+            pause: None,
+            partner_well: false,
+            now,
+        }
+    }
+}
+
+/// Counts an attempt; partner and verdict are from closed lists, no record's name is told.
+fn observe(job: &Claimed, answer: &Answer, took: Duration) {
+    metrics::counter!("gateway_attempts_total",
+        "partner" => job.partner.as_str().to_owned(),
+        "verdict" => answer.verdict.as_str(), "reason" => answer.reason.as_str())
+    .increment(1);
+    metrics::histogram!("gateway_attempt_seconds", "partner" => job.partner.as_str().to_owned())
+        .record(took.as_secs_f64());
+    tracing::info!(job = %job.id, partner = %job.partner, verdict = answer.verdict.as_str(),
+        reason = answer.reason.as_str(), status = answer.status, "attempt");
+}

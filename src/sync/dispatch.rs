@@ -1,0 +1,516 @@
+//! What an accepted record version sets going: per partner, asks the gate, plans the chain, encodes.
+//!
+//! Reads the store, writes nothing: all that it decides goes into one admission. Partners are asked in
+//! the config's order, pharmacies that an order leaves before the one that it goes to, because the new
+//! prescription waits for the old one's cancel.
+
+use std::time::Duration;
+
+use crate::clock::Time;
+use crate::ids::{JobId, MessageId, PartnerId};
+use crate::issue::Issue;
+use crate::record::{Kind, MapEnv, Record, contract, medication_request};
+use crate::sync::chain::{self, Awaited, NewFacts, Plan, Planned, Standing};
+use crate::sync::context::{Loaded, rebuild};
+use crate::sync::gate::{self, Word};
+use crate::sync::house::{House, Member, Route, Tenant};
+use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, Reach, State, VersionRef};
+use crate::sync::ports::{CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition};
+use crate::sync::reason::Reason;
+
+/// What is new, and all that is known about it.
+#[derive(Clone, Copy)]
+pub struct Fresh<'a> {
+    /// Whose.
+    pub tenant: &'a Tenant,
+    /// The record.
+    pub record: &'a Record,
+    /// Which version of it.
+    pub version: &'a VersionRef,
+    /// What it leans on.
+    pub loaded: &'a Loaded,
+    /// Its resources.
+    pub parts: &'a [CheckedPart],
+    /// Its client as a resource.
+    pub patient: Option<&'a CheckedPart>,
+    /// Members that older versions sent and this one lacks, entered in error.
+    pub retracted: &'a [CheckedPart],
+    /// The record before it, with what it leant on.
+    pub earlier: Option<&'a Record>,
+    /// The chain it belongs to.
+    pub chain: &'a Chain,
+    /// The chain's jobs.
+    pub jobs: &'a [ChainJob],
+    /// Whether another record refers to it.
+    pub referred_to: bool,
+    /// Who brought it: `clinic`, or a partner, to whom it does not go back.
+    pub origin: &'a str,
+    /// Only this partner (a denial decided anew).
+    pub only: Option<&'a PartnerId>,
+    /// Now.
+    pub now: Time,
+}
+
+/// What is to be written.
+#[derive(Debug, Default)]
+pub struct Dispatched {
+    /// What the deciders saw.
+    pub seen: Seen,
+    /// Changes of other jobs.
+    pub transitions: Vec<Transition>,
+    /// New jobs.
+    pub jobs: Vec<NewJob>,
+    /// What the gate denied.
+    pub denials: Vec<Denial>,
+    /// Patients held until a job is done.
+    pub holds: Vec<(PartnerId, String, JobId)>,
+    /// What somebody should know.
+    pub warnings: Vec<Issue>,
+}
+
+/// Decides for every route.
+///
+/// # Errors
+/// What a partner's language cannot say (422), or the store's error.
+pub async fn dispatch(
+    house: &House,
+    fresh: &Fresh<'_>,
+) -> Result<Result<Dispatched, Vec<Issue>>, StoreError> {
+    let mut out = Dispatched {
+        seen: chain::seen(fresh.jobs),
+        ..Dispatched::default()
+    };
+    let env = fresh.tenant.env(fresh.now);
+    let mut errors = Vec::new();
+    // The cancel that a prescription at another pharmacy has to wait for.
+    let mut cancel_elsewhere = None;
+    let (leaving, rest): (Vec<_>, Vec<_>) = receivers(house, fresh)
+        .into_iter()
+        .partition(|(member, _)| leaves(member, fresh));
+    for (member, routes) in leaving.into_iter().chain(rest) {
+        let one = One {
+            house,
+            fresh,
+            env: &env,
+            member,
+            routes: &routes,
+        };
+        match one.decide(&mut out, &mut cancel_elsewhere).await? {
+            Ok(()) => {}
+            Err(issues) => errors.extend(issues),
+        }
+    }
+    if out.jobs.len() > house.settings.jobs_per_record_max {
+        errors.push(Issue::error(
+            "too-costly",
+            "jobs-per-record",
+            "",
+            "the record would go to more receivers than the limit allows",
+        ));
+    }
+    Ok(if errors.is_empty() {
+        Ok(out)
+    } else {
+        Err(errors)
+    })
+}
+
+/// The partners that routes name, each once, in the config's order.
+fn receivers<'a>(house: &'a House, fresh: &'a Fresh<'a>) -> Vec<(&'a Member, Vec<&'a Route>)> {
+    let mut out: Vec<(&Member, Vec<&Route>)> = Vec::new();
+    for route in house.routes_of(&fresh.tenant.id, fresh.record.kind()) {
+        if route.to.as_str() == fresh.origin || fresh.only.is_some_and(|p| *p != route.to) {
+            continue;
+        }
+        let Some(member) = house.member(&fresh.tenant.id, &route.to) else {
+            continue;
+        };
+        match out
+            .iter_mut()
+            .find(|(m, _)| m.partner.facts().id == route.to)
+        {
+            Some((_, routes)) => routes.push(route),
+            None => out.push((member, vec![route])),
+        }
+    }
+    out
+}
+
+/// Whether the order was (or may be) at this pharmacy and goes elsewhere now.
+fn leaves(member: &Member, fresh: &Fresh<'_>) -> bool {
+    member.partner.facts().style == Style::Prescriptions
+        && fresh
+            .jobs
+            .iter()
+            .any(|j| j.partner == member.partner.facts().id && same_record(j, fresh.version))
+        && !member.partner.takes(fresh.record, &fresh.loaded.context)
+}
+
+/// One partner's share of the decision.
+struct One<'a> {
+    house: &'a House,
+    fresh: &'a Fresh<'a>,
+    env: &'a MapEnv,
+    member: &'a Member,
+    routes: &'a [&'a Route],
+}
+
+impl One<'_> {
+    async fn decide(
+        &self,
+        out: &mut Dispatched,
+        cancel_elsewhere: &mut Option<MessageId>,
+    ) -> Result<Result<(), Vec<Issue>>, StoreError> {
+        let facts = self.member.partner.facts();
+        let here: Vec<ChainJob> = self
+            .fresh
+            .jobs
+            .iter()
+            .filter(|j| j.partner == facts.id && same_record(j, self.fresh.version))
+            .cloned()
+            .collect();
+        let takes = self
+            .member
+            .partner
+            .takes(self.fresh.record, &self.fresh.loaded.context);
+        if !takes && here.is_empty() {
+            return Ok(Ok(()));
+        }
+        let changed = !takes || self.changed(&here).await?;
+        let plan = self.plan(&here, takes, changed);
+        let mut made: Vec<NewJob> = Vec::new();
+        for planned in &plan.jobs {
+            let message = MessageId::fresh(self.fresh.now);
+            if planned.purpose == Purpose::NewRx || planned.purpose == Purpose::Copy {
+                if let Word::Stay(why) = self.ask() {
+                    out.denials.push(Denial {
+                        record: self.fresh.version.clone(),
+                        partner: facts.id.clone(),
+                        client: self.fresh.loaded.client.clone(),
+                        why: why.to_owned(),
+                    });
+                    continue;
+                }
+            }
+            let encoded = match self.encode(planned, &message, &here).await? {
+                Ok(encoded) => encoded,
+                Err(issues) => return Ok(Err(issues)),
+            };
+            out.warnings.extend(encoded.issues);
+            if encoded.effects.is_empty() && planned.state != State::Cancelled {
+                continue;
+            }
+            let awaits = self.awaits(planned, made.last(), cancel_elsewhere.as_ref());
+            made.push(NewJob {
+                id: JobId::fresh(self.fresh.now),
+                partner: facts.id.clone(),
+                lane: self.lane(facts.order_by_patient),
+                chain: self.fresh.chain.clone(),
+                purpose: planned.purpose,
+                state: self.first_state(planned),
+                reason: self.first_reason(planned, awaits.is_some()),
+                due: self.fresh.now,
+                deadline: self.deadline(planned.purpose),
+                priority: priority(planned.purpose, self.fresh.record.kind()),
+                message: Some(message),
+                needs: self.needs(planned.purpose),
+                awaits,
+                policy: serde_json::to_string(&self.member.policy).unwrap_or_default(),
+                effects: encoded.effects,
+            });
+        }
+        if !takes {
+            let on_its_way = || {
+                here.iter()
+                    .filter(|j| j.purpose == Purpose::Cancel && j.confirmed.is_none())
+                    .filter(|j| !matches!(j.state, State::Cancelled | State::Parked))
+                    .max_by_key(|j| j.seq)
+                    .and_then(|j| j.message.clone())
+            };
+            let cancel = made
+                .iter()
+                .find(|j| j.purpose == Purpose::Cancel && j.state == State::Waiting)
+                .and_then(|j| j.message.clone())
+                .or_else(on_its_way);
+            if cancel.is_some() {
+                *cancel_elsewhere = cancel;
+            }
+        }
+        self.hold(&made, out);
+        out.transitions.extend(plan.transitions);
+        out.jobs.extend(made);
+        Ok(Ok(()))
+    }
+
+    /// Whether a pharmacy has to hear of this version: its standing differs from the version before, or
+    /// its signed content from the prescription that went there last, or that one was taken back.
+    async fn changed(&self, here: &[ChainJob]) -> Result<bool, StoreError> {
+        let Record::MedicationRequest(new) = self.fresh.record else {
+            return Ok(true);
+        };
+        if let Some(Record::MedicationRequest(old)) = self.fresh.earlier
+            && new.standing() != old.standing()
+        {
+            return Ok(true);
+        }
+        let newest = |purpose| {
+            here.iter()
+                .filter(move |j| j.purpose == purpose && j.state != State::Superseded)
+                .max_by_key(|j| j.seq)
+        };
+        let Some(rx) = newest(Purpose::NewRx) else {
+            return Ok(true);
+        };
+        if newest(Purpose::Cancel).is_some_and(|c| c.seq > rx.seq) && new.is_live() {
+            return Ok(true);
+        }
+        let store = self.house.store.as_ref();
+        let found = store
+            .versions(&self.fresh.tenant.id, std::slice::from_ref(&rx.record))
+            .await?;
+        let sent = found.into_iter().flatten().next().and_then(|stored| {
+            contract::from_stored(Kind::MedicationRequest, &stored.body).ok()
+        });
+        Ok(match sent {
+            Some(Record::MedicationRequest(sent)) => sent.content_key() != new.content_key(),
+            _ => true,
+        })
+    }
+
+    fn plan(&self, here: &[ChainJob], takes: bool, changed: bool) -> Plan {
+        let facts = self.member.partner.facts();
+        let standing = if takes {
+            standing(self.fresh.record, facts.style)
+        } else {
+            Standing::Ended
+        };
+        let new = NewFacts {
+            record: self.fresh.version,
+            standing,
+            changed,
+            known_elsewhere: self.fresh.referred_to
+                || self.fresh.jobs.iter().any(|j| {
+                    j.partner != facts.id && same_record(j, self.fresh.version) && there(j)
+                }),
+        };
+        match facts.style {
+            Style::Prescriptions if self.fresh.record.kind() == Kind::MedicationRequest => {
+                chain::plan_prescriptions(&new, here)
+            }
+            Style::Prescriptions | Style::Copies | Style::Clinic => chain::plan_copies(&new, here),
+        }
+    }
+
+    fn ask(&self) -> Word {
+        let labels = crate::consent::labels(self.fresh.record, &self.fresh.loaded.context);
+        gate::ask(
+            self.member.partner.facts(),
+            self.routes,
+            self.fresh.record.kind(),
+            &labels,
+            &self.fresh.loaded.context,
+            self.fresh.now.date_in(&self.env.zone),
+        )
+    }
+
+    /// Encodes a planned job; a cancel at a pharmacy from the version that it takes back.
+    async fn encode(
+        &self,
+        planned: &Planned,
+        message: &MessageId,
+        here: &[ChainJob],
+    ) -> Result<Result<Encoded, Vec<Issue>>, StoreError> {
+        if planned.state == State::Cancelled {
+            return Ok(Ok(Encoded::default()));
+        }
+        let notice = match (planned.purpose, self.ask()) {
+            (Purpose::Copy | Purpose::NewRx, Word::Go(notice)) => notice,
+            _ => None,
+        };
+        let mut outgoing = Outgoing {
+            env: self.env,
+            record: Some(self.fresh.record),
+            context: &self.fresh.loaded.context,
+            parts: self.fresh.parts,
+            patient: self.fresh.patient,
+            purpose: planned.purpose,
+            message,
+            now: self.fresh.now,
+            relates_to: planned.relates_to.as_ref(),
+            retracted: self.fresh.retracted,
+            notice: notice.as_deref(),
+        };
+        let old = planned
+            .relates_to
+            .as_ref()
+            .and_then(|m| here.iter().find(|j| j.message.as_ref() == Some(m)));
+        if let Some(old) = old {
+            let store = self.house.store.as_ref();
+            let tenant = &self.fresh.tenant.id;
+            let found = store.versions(tenant, std::slice::from_ref(&old.record)).await?;
+            if let Some(stored) = found.into_iter().flatten().next() {
+                let record =
+                    contract::from_stored(Kind::MedicationRequest, &stored.body);
+                if let Ok(record) = record
+                    && let Some(context) = rebuild(store, tenant, &record, &stored.context).await?
+                {
+                    outgoing.record = Some(&record);
+                    outgoing.context = &context;
+                    return Ok(self.member.partner.encode(&outgoing));
+                }
+            }
+            return Ok(Err(vec![Issue::error(
+                "exception",
+                "stored-unreadable",
+                "",
+                "the version that is to be taken back cannot be read any more",
+            )]));
+        }
+        Ok(self.member.partner.encode(&outgoing))
+    }
+
+    /// What a new prescription waits for.
+    fn awaits(
+        &self,
+        planned: &Planned,
+        before: Option<&NewJob>,
+        elsewhere: Option<&MessageId>,
+    ) -> Option<Awaits> {
+        if planned.purpose != Purpose::NewRx {
+            return None;
+        }
+        let message = match &planned.awaits {
+            Some(Awaited::Planned) => before.and_then(|j| j.message.clone()),
+            Some(Awaited::Existing(message)) => Some(message.clone()),
+            None => elsewhere.cloned(),
+        }?;
+        Some(Awaits {
+            message,
+            until: self.fresh.now.plus(self.house.settings.cancel_silence),
+        })
+    }
+
+    fn lane(&self, by_patient: bool) -> LaneKey {
+        match (&self.fresh.loaded.client, by_patient) {
+            (Some(client), true) => LaneKey(format!("patient/{client}")),
+            _ => LaneKey(self.fresh.chain.0.clone()),
+        }
+    }
+
+    fn first_state(&self, planned: &Planned) -> State {
+        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
+            State::Parked
+        } else {
+            planned.state
+        }
+    }
+
+    fn first_reason(&self, planned: &Planned, awaits: bool) -> Option<Reason> {
+        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
+            Some(Reason::UnknownDrug)
+        } else if awaits {
+            Some(Reason::AwaitsCancel)
+        } else {
+            planned.reason
+        }
+    }
+
+    /// Last send, for new prescriptions only (contracts section 7).
+    fn deadline(&self, purpose: Purpose) -> Option<Time> {
+        let Record::MedicationRequest(order) = self.fresh.record else {
+            return None;
+        };
+        if purpose != Purpose::NewRx {
+            return None;
+        }
+        let schedule = order.schedule();
+        let span: Duration = self
+            .house
+            .settings
+            .last_send_by_schedule
+            .iter()
+            .find(|(s, _)| schedule.is_some_and(|own| own.as_str() == s))
+            .map_or(self.house.settings.last_send, |(_, span)| {
+                (*span).min(self.house.settings.last_send)
+            });
+        Some(order.signed_time(&self.env.zone)?.plus(span))
+    }
+
+    /// What it refers to and what goes to this partner, too. A cancel waits for nothing.
+    fn needs(&self, purpose: Purpose) -> Vec<VersionRef> {
+        if purpose == Purpose::Cancel {
+            return Vec::new();
+        }
+        let to = &self.member.partner.facts().id;
+        let goes = |kind: Kind| {
+            self.house
+                .routes_of(&self.fresh.tenant.id, kind)
+                .any(|r| r.to == *to)
+        };
+        self.fresh
+            .loaded
+            .versions
+            .iter()
+            .filter(|v| Kind::parse(&v.kind).is_some_and(goes))
+            .filter(|v| (&v.kind, &v.id) != (&self.fresh.version.kind, &self.fresh.version.id))
+            .cloned()
+            .collect()
+    }
+
+    /// A merge holds both patients until its job at this partner is done (contracts section 6).
+    fn hold(&self, made: &[NewJob], out: &mut Dispatched) {
+        let facts = self.member.partner.facts();
+        if let Record::ClientMerge(merge) = self.fresh.record
+            && facts.told_of_merges
+        {
+            for job in made.iter().filter(|j| j.state == State::Waiting) {
+                for client in [&merge.survivor_client_no, &merge.merged_client_no] {
+                    out.holds
+                        .push((facts.id.clone(), client.clone(), job.id.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn there(job: &ChainJob) -> bool {
+    job.reach != Reach::Not || job.unsure || matches!(job.state, State::Sending | State::Asking)
+}
+
+/// A drug without a known code whose text names a controlled ingredient (contracts section 8).
+fn suspected(record: &Record) -> bool {
+    matches!(record, Record::MedicationRequest(order) if order.suspected_controlled())
+}
+
+/// How a record stands, for this style of partner. A pharmacy knows no hold: an order on hold is taken
+/// back there, and prescribed anew when it goes on.
+fn standing(record: &Record, style: Style) -> Standing {
+    use medication_request::Standing as Order;
+    match (record, style) {
+        (Record::MedicationRequest(order), Style::Prescriptions) => match order.standing() {
+            Order::Plain => Standing::Plain,
+            Order::Live => Standing::Live,
+            Order::Completed => Standing::Completed,
+            Order::OnHold | Order::Ended => Standing::Ended,
+        },
+        (Record::MedicationRequest(order), _) => match order.standing() {
+            Order::Ended => Standing::Ended,
+            Order::Plain | Order::Live | Order::OnHold | Order::Completed => Standing::Plain,
+        },
+        (record, _) if record.entered_in_error() => Standing::Ended,
+        _ => Standing::Plain,
+    }
+}
+
+fn same_record(job: &ChainJob, version: &VersionRef) -> bool {
+    job.record.kind == version.kind && job.record.id == version.id
+}
+
+const fn priority(purpose: Purpose, kind: Kind) -> u8 {
+    match (purpose, kind) {
+        (Purpose::Cancel, _) => 0,
+        (Purpose::NewRx, _) => 1,
+        (Purpose::Copy, Kind::CarePlan) => 2,
+        (Purpose::Copy, _) => 3,
+    }
+}

@@ -1,0 +1,404 @@
+//! FHIR that came in: an echo of ours, something to relay, or news that becomes a record.
+//!
+//! Everything is worked out before anything is written. A transaction or message bundle with one bad
+//! entry is parked whole; a batch or collection goes entry by entry (contracts section 3).
+
+use serde_json::Value;
+
+use crate::issue::{Issue, any_error};
+use crate::record::map::split_identifier;
+use crate::record::{FromFhir, Kind, Record, contract};
+use crate::sync::accept::{Accepted, Acceptor, Arrival};
+use crate::sync::house::Route;
+use crate::sync::inbound::{Fate, Inbound, Message};
+use crate::sync::prepare::changed_elements;
+use crate::sync::ports::StoreError;
+
+/// What one resource is.
+enum News {
+    /// Nothing new: ours, unchanged, or known as it is.
+    Known,
+    /// Belongs to another entry (a panel's member, a patient): goes with it.
+    Companion,
+    /// A record, to be accepted.
+    Record(Box<Record>),
+    /// To be relayed by these routes: its index among the resources.
+    Relay(usize),
+    /// Waits for this patient of theirs.
+    Unmatched(String),
+    /// Cannot be understood, checked or placed.
+    Wrong(Vec<Issue>),
+}
+
+impl Inbound {
+    /// Takes in the resources of one message.
+    pub(super) async fn news(
+        &self,
+        message: Message<'_>,
+        resources: &[Value],
+        whole: bool,
+    ) -> Result<Fate, StoreError> {
+        let mut all = Vec::with_capacity(resources.len());
+        for n in 0..resources.len() {
+            all.push(self.one(&message, resources, n).await?);
+        }
+        let mut issues = Vec::new();
+        let mut unmatched = None;
+        for (n, news) in all.iter().enumerate() {
+            match news {
+                News::Wrong(found) => issues.extend(found.iter().cloned().map(|i| at(i, n, resources))),
+                News::Unmatched(id) => unmatched = Some(id.clone()),
+                News::Known | News::Companion | News::Record(_) | News::Relay(_) => {}
+            }
+        }
+        if all.iter().all(|n| matches!(n, News::Companion)) {
+            issues.push(Issue::error(
+                "not-supported",
+                "no-principal",
+                "",
+                "nothing in it is of a type that is taken in",
+            ));
+        }
+        if !whole || (issues.is_empty() && unmatched.is_none()) {
+            for news in all {
+                match news {
+                    News::Record(record) => {
+                        if let Err(found) = self.accept_news(&message, &record).await? {
+                            issues.extend(found);
+                        }
+                    }
+                    News::Relay(n) => {
+                        if let Err(found) = self.relay(&message, &resources[n]).await? {
+                            issues.extend(found.into_iter().map(|i| at(i, n, resources)));
+                        }
+                    }
+                    News::Known | News::Companion | News::Unmatched(_) | News::Wrong(_) => {}
+                }
+            }
+        }
+        Ok(match (issues.is_empty(), unmatched) {
+            (false, _) => Fate::Parked(issues),
+            (true, Some(id)) => Fate::Unmatched(id),
+            (true, None) => Fate::Done,
+        })
+    }
+
+    async fn one(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        n: usize,
+    ) -> Result<News, StoreError> {
+        let resource = &resources[n];
+        let Some(resource_type) = resource.get("resourceType").and_then(Value::as_str) else {
+            return Ok(wrong("structure", "resource-type", "an entry is not a FHIR resource"));
+        };
+        if let Some(news) = self.echo(message, resource_type, resource).await? {
+            return Ok(news);
+        }
+        if self.relays(message, resource_type).next().is_some() {
+            return Ok(News::Relay(n));
+        }
+        let kind = match crate::record::kind_of(resource_type) {
+            Some(kind) if principal(kind) => kind,
+            _ => return Ok(News::Companion),
+        };
+        if member_of_another(resources, n) {
+            return Ok(News::Companion);
+        }
+        let issues = self.house().validator.check(resource, &[]);
+        if any_error(&issues) {
+            return Ok(News::Wrong(issues));
+        }
+        self.record(message, kind, resources, n).await
+    }
+
+    /// The relays that this resource takes.
+    pub(super) fn relays<'a>(
+        &'a self,
+        message: &'a Message<'a>,
+        resource_type: &'a str,
+    ) -> impl Iterator<Item = &'a Route> {
+        let from = &message.member.partner.facts().id;
+        self.house()
+            .relays_of(&message.tenant.id, from)
+            .filter(move |r| {
+                if r.relay_types.is_empty() {
+                    crate::record::kind_of(resource_type).is_some_and(principal)
+                } else {
+                    r.relay_types.iter().any(|t| t == resource_type)
+                }
+            })
+    }
+
+    /// An echo of what we sent to this partner (contracts section 1): unchanged it ends here; an order
+    /// that was changed there becomes an event of ours, anything else a person looks at.
+    async fn echo(
+        &self,
+        message: &Message<'_>,
+        resource_type: &str,
+        resource: &Value,
+    ) -> Result<Option<News>, StoreError> {
+        let env = message.tenant.env(message.now);
+        let Some((kind, value)) = identifiers(resource)
+            .find_map(|(system, value)| Some((env.kind_of_system(system)?, value)))
+        else {
+            return Ok(None);
+        };
+        let (id, part) = split_identifier(value);
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
+        let ours = (resource_type.to_owned(), env.id(kind, id, part));
+        let partner = &message.member.partner.facts().id;
+        if store
+            .crosswalk(tenant, partner, std::slice::from_ref(&ours))
+            .await?
+            .is_empty()
+        {
+            return Ok(None);
+        }
+        let sent = store
+            .resources(tenant, kind.as_str(), id)
+            .await?
+            .into_iter()
+            .find(|r| r.resource_type == ours.0 && r.id == ours.1)
+            .and_then(|r| serde_json::from_slice::<Value>(&r.bytes).ok());
+        let Some(sent) = sent else { return Ok(None) };
+        let changed = changed_elements(&sent, resource);
+        if changed.is_empty() {
+            return Ok(Some(News::Known));
+        }
+        if kind != Kind::MedicationRequest {
+            return Ok(Some(wrong(
+                "conflict",
+                "changed-outside",
+                "what we sent was changed at the partner",
+            )));
+        }
+        Ok(Some(event(message, id, resource, &changed)))
+    }
+
+    /// A record of ours from a resource of theirs.
+    async fn record(
+        &self,
+        message: &Message<'_>,
+        kind: Kind,
+        resources: &[Value],
+        n: usize,
+    ) -> Result<News, StoreError> {
+        let client = match self.client(message, resources, n).await? {
+            Ok(client) => client,
+            Err(their_id) => return Ok(News::Unmatched(their_id)),
+        };
+        let env = message.tenant.env(message.now);
+        let mut bundle = vec![resources[n].clone()];
+        bundle.extend(
+            resources
+                .iter()
+                .enumerate()
+                .filter(|(m, _)| *m != n)
+                .map(|(_, r)| r.clone()),
+        );
+        let FromFhir { mut record, .. } = match crate::record::from_fhir(kind, &bundle, &env) {
+            Ok(mapped) => mapped,
+            Err(issues) => return Ok(News::Wrong(issues)),
+        };
+        let their_id = resources[n].get("id").and_then(Value::as_str).unwrap_or("");
+        let partner = message.member.partner.facts().id.as_str();
+        let name = if their_id.is_empty() {
+            message.id.as_str()
+        } else {
+            their_id
+        };
+        let digest = env.key.resource_id("inbound", partner, &format!("{kind}/{name}"));
+        let id = format!("in-{digest}");
+        if let Some(map) = record.as_object_mut() {
+            map.insert(kind.id_field().to_owned(), Value::String(id.clone()));
+            map.insert("client_no".to_owned(), Value::String(client));
+        }
+        let store = &self.house().store;
+        let names = [(kind.as_str().to_owned(), id)];
+        let head = store
+            .newest(&message.tenant.id, &names)
+            .await?
+            .into_iter()
+            .flatten()
+            .next();
+        let version = head.as_ref().map_or(1, |h| h.record.version);
+        let known = match numbered(kind, record.clone(), version) {
+            Ok(known) => known,
+            Err(issues) => return Ok(News::Wrong(issues)),
+        };
+        let Some(head) = head else {
+            return Ok(News::Record(Box::new(known)));
+        };
+        let body = serde_json::to_vec(&known.to_json()).unwrap_or_default();
+        if Acceptor::content_hash(message.tenant, &body) == head.hash {
+            return Ok(News::Known);
+        }
+        Ok(match numbered(kind, record, version + 1) {
+            Ok(next) => News::Record(Box::new(next)),
+            Err(issues) => News::Wrong(issues),
+        })
+    }
+
+    /// The client whom a resource is about: by our identifier, or by their id for a patient of ours.
+    /// `Err`: their id, of nobody we know.
+    async fn client(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        n: usize,
+    ) -> Result<Result<String, String>, StoreError> {
+        let env = message.tenant.env(message.now);
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
+        let subject = &resources[n]["subject"];
+        let reference = subject.get("reference").and_then(Value::as_str).unwrap_or("");
+        let their_id = reference
+            .rsplit_once("Patient/")
+            .map_or("", |(_, id)| id)
+            .split('/')
+            .next()
+            .unwrap_or("");
+        let patient = resources.iter().find(|r| {
+            r.get("resourceType").and_then(Value::as_str) == Some("Patient")
+                && r.get("id").and_then(Value::as_str) == Some(their_id)
+        });
+        let named = std::iter::once(&subject["identifier"])
+            .filter_map(pair)
+            .chain(patient.into_iter().flat_map(identifiers))
+            .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
+        if let Some((_, client)) = named {
+            let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
+            if store.newest(tenant, &names).await?.into_iter().flatten().next().is_some() {
+                return Ok(Ok(client.to_owned()));
+            }
+        }
+        let partner = &message.member.partner.facts().id;
+        let row = store
+            .crosswalk_back(tenant, partner, "Patient", their_id)
+            .await?;
+        if let Some(row) = row
+            && let Some((kind, id)) = store.resource_owner(tenant, "Patient", &row.our_id).await?
+            && kind == Kind::Client.as_str()
+        {
+            return Ok(Ok(id));
+        }
+        Ok(Err(if their_id.is_empty() {
+            format!("unnamed-{}", message.id)
+        } else {
+            their_id.to_owned()
+        }))
+    }
+
+    async fn accept_news(
+        &self,
+        message: &Message<'_>,
+        record: &Record,
+    ) -> Result<Result<(), Vec<Issue>>, StoreError> {
+        let arrival = Arrival {
+            origin: message.member.partner.facts().id.as_str().to_owned(),
+            idempotency: None,
+            raw: None,
+            settles_raw: None,
+            confirms: None,
+            now: message.now,
+        };
+        let accepted = self.acceptor.accept(message.tenant, record, arrival).await?;
+        Ok(match accepted {
+            Accepted::New(_) | Accepted::Repeat(_) => Ok(()),
+            Accepted::Wrong(issues) => Err(issues),
+            Accepted::Conflict(_) | Accepted::KeyReused | Accepted::RawSettled => {
+                Err(vec![Issue::error(
+                    "conflict",
+                    "version-order",
+                    "",
+                    "two messages about the same thing met: to be looked at",
+                )])
+            }
+        })
+    }
+}
+
+/// The kinds that a partner's FHIR becomes; what a record leans on belongs to the clinic.
+const fn principal(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan
+    )
+}
+
+fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<Issue>> {
+    if let Some(map) = record.as_object_mut() {
+        map.insert("version".to_owned(), Value::from(version));
+    }
+    contract::parse(kind, record)
+}
+
+/// An event of our order: what it has become there, by the names of the elements only.
+fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String]) -> News {
+    let id = message.tenant.key.resource_id("told", message.id.as_str(), order);
+    let mut value = serde_json::json!({
+        "event_id": format!("in-{id}"),
+        "version": 1,
+        "order_no": order,
+        "event": "changed_outside",
+        "source": "fhir",
+        "at": message.now.to_string(),
+        "partner": message.member.partner.facts().id.as_str(),
+        "changed_elements": changed,
+    });
+    if let Some(status) = resource.get("status").and_then(Value::as_str) {
+        value["outside_status"] = Value::from(status);
+    }
+    match contract::parse(Kind::OrderEvent, value) {
+        Ok(record) => News::Record(Box::new(record)),
+        Err(issues) => News::Wrong(issues),
+    }
+}
+
+/// Whether another resource of the message names this one as its member: it goes with that one.
+fn member_of_another(resources: &[Value], n: usize) -> bool {
+    let Some(id) = resources[n].get("id").and_then(Value::as_str) else {
+        return false;
+    };
+    let name = format!("Observation/{id}");
+    resources.iter().enumerate().any(|(m, r)| {
+        m != n
+            && r.get("hasMember").and_then(Value::as_array).is_some_and(|members| {
+                members
+                    .iter()
+                    .any(|x| x.get("reference").and_then(Value::as_str) == Some(&name))
+            })
+    })
+}
+
+fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
+    resource
+        .get("identifier")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(pair)
+}
+
+fn pair(identifier: &Value) -> Option<(&str, &str)> {
+    Some((
+        identifier.get("system")?.as_str()?,
+        identifier.get("value")?.as_str()?,
+    ))
+}
+
+/// An issue with the entry it is in, where there are several.
+fn at(mut issue: Issue, n: usize, resources: &[Value]) -> Issue {
+    if resources.len() > 1 {
+        issue.path = format!("entry[{n}] {}", issue.path);
+    }
+    issue
+}
+
+fn wrong(code: &'static str, rule: &'static str, message: &'static str) -> News {
+    News::Wrong(vec![Issue::error(code, rule, "", message)])
+}
