@@ -28,6 +28,12 @@ impl Decimal {
         &self.0
     }
 
+    /// Whether two JSON numbers have the same value, however they are written.
+    #[must_use]
+    pub fn same_value(a: &serde_json::Number, b: &serde_json::Number) -> bool {
+        Decimal(a.to_string()) == Decimal(b.to_string())
+    }
+
     /// As a JSON number, digits kept.
     ///
     /// # Panics

@@ -114,6 +114,26 @@ impl Kind {
         Kind::ALL.into_iter().find(|k| k.as_str() == name)
     }
 
+    /// The field that holds the record's id.
+    #[must_use]
+    pub const fn id_field(self) -> &'static str {
+        match self {
+            Kind::MedicationRequest => "order_no",
+            Kind::Observation => "measure_id",
+            Kind::CarePlan => "plan_id",
+            Kind::Client => "client_no",
+            Kind::Staff => "staff_id",
+            Kind::Pharmacy => "pharmacy_id",
+            Kind::Laboratory => "laboratory_id",
+            Kind::Episode => "episode_id",
+            Kind::Evaluation => "evaluation_id",
+            Kind::Consent => "consent_id",
+            Kind::ClientMerge => "merge_id",
+            Kind::Dispense => "fill_no",
+            Kind::OrderEvent => "event_id",
+        }
+    }
+
     /// The contract: a JSON Schema 2020-12, as served at `GET /schemas/{kind}`.
     #[must_use]
     pub const fn schema(self) -> &'static str {
@@ -243,6 +263,11 @@ pub trait Mapping: Sized + Serialize {
     /// The records it names, directly.
     fn links(&self) -> Vec<Link>;
 
+    /// Whether it was entered in error, or cancelled as a whole: what partners have of it is taken back.
+    fn entered_in_error(&self) -> bool {
+        false
+    }
+
     /// The clinical rules (contracts section 8, domain.md section 4): what is wrong with it although
     /// its shape is right. Pure; `env` brings today's date where a rule needs it.
     fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
@@ -280,6 +305,12 @@ impl Record {
     #[must_use]
     pub fn links(&self) -> Vec<Link> {
         each!(self, r => r.links())
+    }
+
+    /// Whether it was entered in error.
+    #[must_use]
+    pub fn entered_in_error(&self) -> bool {
+        each!(self, r => r.entered_in_error())
     }
 
     /// The clinical rules.

@@ -275,7 +275,10 @@ impl Attempt<'_> {
         if let Record::MedicationRequest(order) = &record
             && controlled
             && order.is_controlled()
-            && !order.signature_holds(&context)
+            && order
+                .epcs
+                .as_ref()
+                .is_none_or(|e| e.signature_hash != order.signature_hash(&context))
         {
             return Ok(Some(Hold::Settle(State::Parked, Reason::SignatureChanged, false)));
         }

@@ -178,6 +178,7 @@ impl One<'_> {
         }
         let changed = !takes || self.changed(&here).await?;
         let plan = self.plan(&here, takes, changed);
+        let labels = crate::consent::labels(self.fresh.record, &self.fresh.loaded.context);
         let mut made: Vec<NewJob> = Vec::new();
         for planned in &plan.jobs {
             let message = MessageId::fresh(self.fresh.now);
@@ -215,6 +216,7 @@ impl One<'_> {
                 message: Some(message),
                 needs: self.needs(planned.purpose),
                 awaits,
+                guarded: facts.style != Style::Clinic && labels.personal && labels.part2,
                 policy: serde_json::to_string(&self.member.policy).unwrap_or_default(),
                 effects: encoded.effects,
             });
@@ -249,7 +251,7 @@ impl One<'_> {
             return Ok(true);
         };
         if let Some(Record::MedicationRequest(old)) = self.fresh.earlier
-            && new.standing() != old.standing()
+            && new.standing_key() != old.standing_key()
         {
             return Ok(true);
         }
@@ -261,7 +263,7 @@ impl One<'_> {
         let Some(rx) = newest(Purpose::NewRx) else {
             return Ok(true);
         };
-        if newest(Purpose::Cancel).is_some_and(|c| c.seq > rx.seq) && new.is_live() {
+        if newest(Purpose::Cancel).is_some_and(|c| c.seq > rx.seq) && standing(self.fresh.record, Style::Prescriptions) == Standing::Live {
             return Ok(true);
         }
         let store = self.house.store.as_ref();
@@ -429,7 +431,7 @@ impl One<'_> {
             .settings
             .last_send_by_schedule
             .iter()
-            .find(|(s, _)| schedule.is_some_and(|own| own.as_str() == s))
+            .find(|(s, _)| schedule.as_str() == s)
             .map_or(self.house.settings.last_send, |(_, span)| {
                 (*span).min(self.house.settings.last_send)
             });
@@ -479,7 +481,7 @@ fn there(job: &ChainJob) -> bool {
 
 /// A drug without a known code whose text names a controlled ingredient (contracts section 8).
 fn suspected(record: &Record) -> bool {
-    matches!(record, Record::MedicationRequest(order) if order.suspected_controlled())
+    matches!(record, Record::MedicationRequest(order) if order.suspicion().is_some())
 }
 
 /// How a record stands, for this style of partner. A pharmacy knows no hold: an order on hold is taken
@@ -487,15 +489,13 @@ fn suspected(record: &Record) -> bool {
 fn standing(record: &Record, style: Style) -> Standing {
     use medication_request::Standing as Order;
     match (record, style) {
-        (Record::MedicationRequest(order), Style::Prescriptions) => match order.standing() {
+        (Record::MedicationRequest(order), style) => match order.standing() {
             Order::Plain => Standing::Plain,
+            Order::Ended => Standing::Ended,
+            Order::Live if style != Style::Prescriptions => Standing::Plain,
+            Order::Live if order.standing_key() == "on-hold" => Standing::Ended,
             Order::Live => Standing::Live,
             Order::Completed => Standing::Completed,
-            Order::OnHold | Order::Ended => Standing::Ended,
-        },
-        (Record::MedicationRequest(order), _) => match order.standing() {
-            Order::Ended => Standing::Ended,
-            Order::Plain | Order::Live | Order::OnHold | Order::Completed => Standing::Plain,
         },
         (record, _) if record.entered_in_error() => Standing::Ended,
         _ => Standing::Plain,

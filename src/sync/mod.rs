@@ -14,13 +14,22 @@
 //! waiting, parked ──a newer version took its place──▶ superseded
 //! ```
 
+pub mod accept;
+pub mod answer;
+pub mod attempt;
 pub mod chain;
+pub mod context;
+pub mod dispatch;
+pub mod gate;
 pub mod house;
 pub mod inbound;
 pub mod intake;
 pub mod job;
+mod news;
 pub mod ports;
+pub mod prepare;
 pub mod reason;
 pub mod retry;
+mod told;
 pub mod verdict;
 pub mod worker;
