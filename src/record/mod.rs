@@ -161,6 +161,31 @@ impl fmt::Display for Kind {
     }
 }
 
+/// The kind of record that a FHIR resource of this type becomes, for the types that may come in.
+#[must_use]
+pub fn kind_of(resource_type: &str) -> Option<Kind> {
+    match resource_type {
+        "MedicationRequest" => Some(Kind::MedicationRequest),
+        "Observation" => Some(Kind::Observation),
+        "CarePlan" => Some(Kind::CarePlan),
+        _ => None,
+    }
+}
+
+/// A record of this kind from FHIR: the principal resource first, what belongs to it after.
+///
+/// # Errors
+/// What keeps it from being read.
+pub fn from_fhir(kind: Kind, bundle: &[Value], env: &MapEnv) -> Result<FromFhir, Vec<Issue>> {
+    let _ = (bundle, env);
+    Err(vec![Issue::error(
+        "not-supported",
+        "not-mapped",
+        "",
+        format!("{kind} is not read from FHIR"),
+    )])
+}
+
 /// A record, typed. Made by [`contract::parse`] only, so that it has passed its schema.
 #[derive(Clone, Debug)]
 pub enum Record {

@@ -248,7 +248,14 @@ impl Acceptor {
             None => (None, Vec::new()),
         };
         let decided = self
-            .decide(work, &chain, earlier.as_ref(), &retracted, &arrival.origin, None)
+            .decide(
+                work,
+                &chain,
+                earlier.as_ref(),
+                &retracted,
+                &arrival.origin,
+                None,
+            )
             .await?;
         let dispatched = match decided {
             Ok(dispatched) => dispatched,
@@ -384,7 +391,14 @@ impl Acceptor {
                     break;
                 };
                 let decided = self
-                    .decide(&work, &head.chain, None, &[], &head.origin, Some(&denial.partner))
+                    .decide(
+                        &work,
+                        &head.chain,
+                        None,
+                        &[],
+                        &head.origin,
+                        Some(&denial.partner),
+                    )
                     .await?;
                 let Ok(dispatched) = decided else { break };
                 if !dispatched.denials.is_empty() {

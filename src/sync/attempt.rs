@@ -12,8 +12,8 @@ use crate::ids::Hash;
 use crate::record::{Kind, MapEnv, Record, contract};
 use crate::sync::context::rebuild;
 use crate::sync::gate::{self, Word};
-use crate::sync::inbound::Inbound;
 use crate::sync::house::{House, Member, Route, Tenant};
+use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, EffectKind, Find, Purpose, Reach, State, payload_hash};
 use crate::sync::ports::{
     AttemptRow, Delivery, EffectDone, Report, Reported, Rows, Settle, StoreError, StoredVersion,
@@ -89,7 +89,8 @@ impl Attempt<'_> {
             None => {}
             Some(Hold::Skip) => {
                 let done = self.effect_done(effect, None);
-                return self.report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
+                return self
+                    .report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
                     .await
                     .map(|r| r == Reported::Stored && !last);
             }
@@ -122,8 +123,12 @@ impl Attempt<'_> {
             && let Some(hold) = self.look().await?
         {
             if let Hold::Settle(_, reason, held) = hold {
-                self.report(None, None, Some(self.to(State::Asking, reason, held, true, Reach::Maybe)))
-                    .await?;
+                self.report(
+                    None,
+                    None,
+                    Some(self.to(State::Asking, reason, held, true, Reach::Maybe)),
+                )
+                .await?;
             }
             return Ok(());
         }
@@ -188,13 +193,21 @@ impl Attempt<'_> {
             can_ask: self.member.partner.can_ask(&effect.what),
             deadline: self.job.deadline,
         };
-        let decision = retry::decide(&facts, &answer, &self.policy(), now, fastrand::i8(-100..=100));
+        let decision = retry::decide(
+            &facts,
+            &answer,
+            &self.policy(),
+            now,
+            fastrand::i8(-100..=100),
+        );
         observe(self.job, &answer, took);
         let accepted = matches!(decision.step, Step::Done(_));
         if accepted {
             // Before the outcome is written: a crash between asks again, and hears it again.
             let told = self.member.partner.told(&effect.what, &answer);
-            self.doors.told_by_answer(self.tenant, self.job, effect.n, told).await?;
+            self.doors
+                .told_by_answer(self.tenant, self.job, effect.n, told)
+                .await?;
         }
         let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));
         let settle = match decision.step {
@@ -256,9 +269,16 @@ impl Attempt<'_> {
 
     /// What is to be looked at before anything of the job is sent.
     async fn look(&self) -> Result<Option<Hold>, StoreError> {
-        let past = self.job.deadline.is_some_and(|d| d < self.house.clock.now());
+        let past = self
+            .job
+            .deadline
+            .is_some_and(|d| d < self.house.clock.now());
         if past && !self.job.unsure {
-            return Ok(Some(Hold::Settle(State::Parked, Reason::PastDeadline, false)));
+            return Ok(Some(Hold::Settle(
+                State::Parked,
+                Reason::PastDeadline,
+                false,
+            )));
         }
         let controlled = self.job.purpose == Purpose::NewRx;
         if gate::exempt(self.job.purpose) || (!self.job.guarded && !controlled) {
@@ -280,7 +300,11 @@ impl Attempt<'_> {
                 .as_ref()
                 .is_none_or(|e| e.signature_hash != order.signature_hash(&context))
         {
-            return Ok(Some(Hold::Settle(State::Parked, Reason::SignatureChanged, false)));
+            return Ok(Some(Hold::Settle(
+                State::Parked,
+                Reason::SignatureChanged,
+                false,
+            )));
         }
         if !self.job.guarded {
             return Ok(None);
@@ -361,7 +385,10 @@ impl Attempt<'_> {
         match what.kind {
             EffectKind::Patient if has_row => return Some(Hold::Skip),
             EffectKind::Retract if !has_row => return Some(Hold::Skip),
-            EffectKind::Upsert | EffectKind::Patient | EffectKind::Retract | EffectKind::Message => {}
+            EffectKind::Upsert
+            | EffectKind::Patient
+            | EffectKind::Retract
+            | EffectKind::Message => {}
         }
         if let Some(payload) = &what.payload {
             let hash: Hash = payload_hash(&self.tenant.key, &payload.bytes, &payload.holes);
@@ -379,7 +406,8 @@ impl Attempt<'_> {
     }
 
     fn lease_is_over(&self) -> bool {
-        self.house.clock.monotonic() + LEASE_MARGIN
+        self.house.clock.monotonic()
+            + LEASE_MARGIN
             + Duration::from_millis(self.member.partner.facts().timeout_ms)
             > self.lease_ends
     }
@@ -410,7 +438,12 @@ impl Attempt<'_> {
         if let Some(mut row) = rows.into_iter().next() {
             row.our_id = name(&merge.merged_client_no).1;
             store
-                .link(&self.tenant.id, row, Some(merge.merged_client_no.clone()), env.now)
+                .link(
+                    &self.tenant.id,
+                    row,
+                    Some(merge.merged_client_no.clone()),
+                    env.now,
+                )
                 .await?;
         }
         Ok(())
@@ -428,7 +461,11 @@ impl Attempt<'_> {
         }
     }
 
-    fn effect_done(&self, effect: &Effect, remote: Option<crate::sync::verdict::Remote>) -> EffectDone {
+    fn effect_done(
+        &self,
+        effect: &Effect,
+        remote: Option<crate::sync::verdict::Remote>,
+    ) -> EffectDone {
         EffectDone {
             effect: effect.n,
             remote,
@@ -457,8 +494,12 @@ impl Attempt<'_> {
         unsure: bool,
         reach: Reach,
     ) -> Result<Reported, StoreError> {
-        self.report(None, None, Some(self.to(state, reason, false, unsure, reach)))
-            .await
+        self.report(
+            None,
+            None,
+            Some(self.to(state, reason, false, unsure, reach)),
+        )
+        .await
     }
 
     async fn report(

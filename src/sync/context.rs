@@ -115,7 +115,12 @@ pub async fn rebuild(
         .into_iter()
         .find(|l| l.role == Role::Prescriber)
         .map(|l| l.id);
-    for stored in store.versions(tenant, versions).await?.into_iter().flatten() {
+    for stored in store
+        .versions(tenant, versions)
+        .await?
+        .into_iter()
+        .flatten()
+    {
         let Some(kind) = Kind::parse(&stored.record.kind) else {
             return Ok(None);
         };
@@ -142,7 +147,9 @@ fn follow(root: Kind, link: &Link, found: &Record) -> Vec<Link> {
         .filter(|l| match l.role {
             Role::Client => true,
             Role::Episode | Role::Prescriber | Role::Pharmacy => through_order,
-            Role::Evaluation | Role::Laboratory | Role::Staff | Role::Order | Role::Consent => false,
+            Role::Evaluation | Role::Laboratory | Role::Staff | Role::Order | Role::Consent => {
+                false
+            }
         })
         .map(|mut l| {
             l.pointer.clone_from(&link.pointer);

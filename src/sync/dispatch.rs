@@ -14,8 +14,12 @@ use crate::sync::chain::{self, Awaited, NewFacts, Plan, Planned, Standing};
 use crate::sync::context::{Loaded, rebuild};
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
-use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, Reach, State, VersionRef};
-use crate::sync::ports::{CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition};
+use crate::sync::job::{
+    Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, Reach, State, VersionRef,
+};
+use crate::sync::ports::{
+    CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition,
+};
 use crate::sync::reason::Reason;
 
 /// What is new, and all that is known about it.
@@ -263,16 +267,19 @@ impl One<'_> {
         let Some(rx) = newest(Purpose::NewRx) else {
             return Ok(true);
         };
-        if newest(Purpose::Cancel).is_some_and(|c| c.seq > rx.seq) && standing(self.fresh.record, Style::Prescriptions) == Standing::Live {
+        if newest(Purpose::Cancel).is_some_and(|c| c.seq > rx.seq)
+            && standing(self.fresh.record, Style::Prescriptions) == Standing::Live
+        {
             return Ok(true);
         }
         let store = self.house.store.as_ref();
         let found = store
             .versions(&self.fresh.tenant.id, std::slice::from_ref(&rx.record))
             .await?;
-        let sent = found.into_iter().flatten().next().and_then(|stored| {
-            contract::from_stored(Kind::MedicationRequest, &stored.body).ok()
-        });
+        let sent =
+            found.into_iter().flatten().next().and_then(|stored| {
+                contract::from_stored(Kind::MedicationRequest, &stored.body).ok()
+            });
         Ok(match sent {
             Some(Record::MedicationRequest(sent)) => sent.content_key() != new.content_key(),
             _ => true,
@@ -349,10 +356,11 @@ impl One<'_> {
         if let Some(old) = old {
             let store = self.house.store.as_ref();
             let tenant = &self.fresh.tenant.id;
-            let found = store.versions(tenant, std::slice::from_ref(&old.record)).await?;
+            let found = store
+                .versions(tenant, std::slice::from_ref(&old.record))
+                .await?;
             if let Some(stored) = found.into_iter().flatten().next() {
-                let record =
-                    contract::from_stored(Kind::MedicationRequest, &stored.body);
+                let record = contract::from_stored(Kind::MedicationRequest, &stored.body);
                 if let Ok(record) = record
                     && let Some(context) = rebuild(store, tenant, &record, &stored.context).await?
                 {

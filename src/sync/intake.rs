@@ -65,7 +65,10 @@ impl Intake {
     pub async fn submit(&self, tenant: &TenantId, submission: Submission<'_>) -> Outcome {
         let house = self.acceptor.house();
         let Some(tenant) = house.tenants.get(tenant) else {
-            return refuse(404, &[Issue::error("not-found", "tenant", "", "no such tenant")]);
+            return refuse(
+                404,
+                &[Issue::error("not-found", "tenant", "", "no such tenant")],
+            );
         };
         let now = house.clock.now();
         match self.try_submit(tenant, submission, now).await {
@@ -92,7 +95,9 @@ impl Intake {
         now: Time,
     ) -> Result<Outcome, StoreError> {
         let store = &self.acceptor.house().store;
-        let body_hash = tenant.key.digest(&[b"body", sub.kind.as_str().as_bytes(), sub.body]);
+        let body_hash = tenant
+            .key
+            .digest(&[b"body", sub.kind.as_str().as_bytes(), sub.body]);
         if let Some(key) = sub.idempotency_key {
             match store.idempotent(&tenant.id, sub.caller, key).await? {
                 Some((hash, given)) if hash == body_hash => return Ok(given.into()),
@@ -135,22 +140,7 @@ impl Intake {
     fn read(&self, kind: Kind, body: &[u8]) -> Result<Record, Vec<Issue>> {
         let document =
             json::read(body, &self.acceptor.house().settings.json).map_err(|issue| vec![issue])?;
-        if !document.duplicates.is_empty() {
-            return Err(document
-                .duplicates
-                .into_iter()
-                .take(REFUSALS_MAX)
-                .map(|pointer| {
-                    Issue::error(
-                        "structure",
-                        "json-duplicate-key",
-                        pointer,
-                        "this key stands more than once in its object",
-                    )
-                })
-                .collect());
-        }
-        contract::parse(kind, document.value)
+        contract::parse_document(kind, &document)
     }
 
     /// Counts what is refused and says why; keeps no body.
@@ -214,7 +204,9 @@ fn conflict(newest: u64) -> Issue {
         "conflict",
         "version-order",
         "/version",
-        format!("version {newest} is stored: a lower one, or the same with other content, is refused"),
+        format!(
+            "version {newest} is stored: a lower one, or the same with other content, is refused"
+        ),
     )
 }
 

@@ -29,6 +29,7 @@ mod news;
 pub mod ports;
 pub mod prepare;
 pub mod reason;
+mod relaying;
 pub mod retry;
 mod told;
 pub mod verdict;

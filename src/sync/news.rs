@@ -11,8 +11,8 @@ use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
-use crate::sync::prepare::changed_elements;
 use crate::sync::ports::StoreError;
+use crate::sync::prepare::changed_elements;
 
 /// What one resource is.
 enum News {
@@ -46,7 +46,9 @@ impl Inbound {
         let mut unmatched = None;
         for (n, news) in all.iter().enumerate() {
             match news {
-                News::Wrong(found) => issues.extend(found.iter().cloned().map(|i| at(i, n, resources))),
+                News::Wrong(found) => {
+                    issues.extend(found.iter().cloned().map(|i| at(i, n, resources)))
+                }
                 News::Unmatched(id) => unmatched = Some(id.clone()),
                 News::Known | News::Companion | News::Record(_) | News::Relay(_) => {}
             }
@@ -91,7 +93,11 @@ impl Inbound {
     ) -> Result<News, StoreError> {
         let resource = &resources[n];
         let Some(resource_type) = resource.get("resourceType").and_then(Value::as_str) else {
-            return Ok(wrong("structure", "resource-type", "an entry is not a FHIR resource"));
+            return Ok(wrong(
+                "structure",
+                "resource-type",
+                "an entry is not a FHIR resource",
+            ));
         };
         if let Some(news) = self.echo(message, resource_type, resource).await? {
             return Ok(news);
@@ -210,7 +216,9 @@ impl Inbound {
         } else {
             their_id
         };
-        let digest = env.key.resource_id("inbound", partner, &format!("{kind}/{name}"));
+        let digest = env
+            .key
+            .resource_id("inbound", partner, &format!("{kind}/{name}"));
         let id = format!("in-{digest}");
         if let Some(map) = record.as_object_mut() {
             map.insert(kind.id_field().to_owned(), Value::String(id.clone()));
@@ -254,7 +262,10 @@ impl Inbound {
         let store = &self.house().store;
         let tenant = &message.tenant.id;
         let subject = &resources[n]["subject"];
-        let reference = subject.get("reference").and_then(Value::as_str).unwrap_or("");
+        let reference = subject
+            .get("reference")
+            .and_then(Value::as_str)
+            .unwrap_or("");
         let their_id = reference
             .rsplit_once("Patient/")
             .map_or("", |(_, id)| id)
@@ -271,7 +282,14 @@ impl Inbound {
             .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
         if let Some((_, client)) = named {
             let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
-            if store.newest(tenant, &names).await?.into_iter().flatten().next().is_some() {
+            if store
+                .newest(tenant, &names)
+                .await?
+                .into_iter()
+                .flatten()
+                .next()
+                .is_some()
+            {
                 return Ok(Ok(client.to_owned()));
             }
         }
@@ -305,7 +323,10 @@ impl Inbound {
             confirms: None,
             now: message.now,
         };
-        let accepted = self.acceptor.accept(message.tenant, record, arrival).await?;
+        let accepted = self
+            .acceptor
+            .accept(message.tenant, record, arrival)
+            .await?;
         Ok(match accepted {
             Accepted::New(_) | Accepted::Repeat(_) => Ok(()),
             Accepted::Wrong(issues) => Err(issues),
@@ -333,12 +354,15 @@ fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<I
     if let Some(map) = record.as_object_mut() {
         map.insert("version".to_owned(), Value::from(version));
     }
-    contract::parse(kind, record)
+    contract::parse(kind, &record)
 }
 
 /// An event of our order: what it has become there, by the names of the elements only.
 fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String]) -> News {
-    let id = message.tenant.key.resource_id("told", message.id.as_str(), order);
+    let id = message
+        .tenant
+        .key
+        .resource_id("told", message.id.as_str(), order);
     let mut value = serde_json::json!({
         "event_id": format!("in-{id}"),
         "version": 1,
@@ -352,7 +376,7 @@ fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String
     if let Some(status) = resource.get("status").and_then(Value::as_str) {
         value["outside_status"] = Value::from(status);
     }
-    match contract::parse(Kind::OrderEvent, value) {
+    match contract::parse(Kind::OrderEvent, &value) {
         Ok(record) => News::Record(Box::new(record)),
         Err(issues) => News::Wrong(issues),
     }
@@ -366,11 +390,13 @@ fn member_of_another(resources: &[Value], n: usize) -> bool {
     let name = format!("Observation/{id}");
     resources.iter().enumerate().any(|(m, r)| {
         m != n
-            && r.get("hasMember").and_then(Value::as_array).is_some_and(|members| {
-                members
-                    .iter()
-                    .any(|x| x.get("reference").and_then(Value::as_str) == Some(&name))
-            })
+            && r.get("hasMember")
+                .and_then(Value::as_array)
+                .is_some_and(|members| {
+                    members
+                        .iter()
+                        .any(|x| x.get("reference").and_then(Value::as_str) == Some(&name))
+                })
     })
 }
 

@@ -100,7 +100,10 @@ pub fn degrade(value: &mut Value) -> bool {
         Value::Object(map) => {
             let degradable = map.contains_key("reference")
                 && map.get("identifier").is_some_and(Value::is_object)
-                && map.get("type").and_then(Value::as_str).is_some_and(|t| t != "Patient");
+                && map
+                    .get("type")
+                    .and_then(Value::as_str)
+                    .is_some_and(|t| t != "Patient");
             if degradable {
                 map.shift_remove("reference");
                 return true;
@@ -117,7 +120,14 @@ pub fn degrade(value: &mut Value) -> bool {
 /// count.
 #[must_use]
 pub fn changed_elements(ours: &Value, theirs: &Value) -> Vec<String> {
-    const OWN: [&str; 6] = ["id", "meta", "text", "contained", "implicitRules", "language"];
+    const OWN: [&str; 6] = [
+        "id",
+        "meta",
+        "text",
+        "contained",
+        "implicitRules",
+        "language",
+    ];
     let Some(ours) = ours.as_object() else {
         return Vec::new();
     };
@@ -137,7 +147,9 @@ fn same(name: &str, ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
             let reference = a.contains_key("reference") || b.contains_key("reference");
-            let counts = |key: &str| !(reference && matches!(key, "reference" | "display" | "identifier" | "type"));
+            let counts = |key: &str| {
+                !(reference && matches!(key, "reference" | "display" | "identifier" | "type"))
+            };
             a.iter()
                 .filter(|(k, _)| counts(k))
                 .all(|(k, v)| b.get(k).is_some_and(|other| same(k, v, other)))
@@ -225,7 +237,12 @@ mod tests {
             part: String::new(),
             from: "/frequency_code".into(),
         }];
-        let issue = Issue::error("value", "r", "MedicationRequest.dosageInstruction[0].timing", "m");
+        let issue = Issue::error(
+            "value",
+            "r",
+            "MedicationRequest.dosageInstruction[0].timing",
+            "m",
+        );
         assert_eq!(at_source(issue, "", &made).path, "/frequency_code");
         let other = Issue::error("value", "r", "MedicationRequest.dosageInstruction[01]", "m");
         assert_eq!(at_source(other.clone(), "", &made), other);

@@ -35,7 +35,7 @@ impl Inbound {
             )]));
         };
         let value = complete(message, &told, source, &order);
-        let record = match contract::parse(told.kind, value) {
+        let record = match contract::parse(told.kind, &value) {
             Ok(record) => record,
             Err(issues) => return Ok(Err(issues)),
         };
@@ -88,7 +88,13 @@ impl Inbound {
             return Ok(None);
         };
         let name = [(Kind::MedicationRequest.as_str().to_owned(), named.clone())];
-        let Some(stored) = store.newest(tenant, &name).await?.into_iter().flatten().next() else {
+        let Some(stored) = store
+            .newest(tenant, &name)
+            .await?
+            .into_iter()
+            .flatten()
+            .next()
+        else {
             return Ok(None);
         };
         let jobs = store.chain(tenant, &stored.chain).await?;
