@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::clock::Time;
 use crate::ids::{Hash, MessageId, RawId, TenantId};
 use crate::issue::{Issue, any_error};
-use crate::record::{Context, Kind, Record, contract};
+use crate::record::{Context, Record, contract};
 use crate::sync::context::{self, Loaded};
 use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
@@ -22,7 +22,7 @@ use crate::sync::ports::{
 use crate::sync::prepare::{self, prepare};
 
 /// How often a decision is made anew when something moved under it.
-const MOVES_MAX: usize = 5;
+pub(super) const MOVES_MAX: usize = 5;
 /// Clients whose resource is kept at hand; beyond that all are forgotten.
 const PATIENTS_MAX: usize = 4096;
 
@@ -64,11 +64,14 @@ pub enum Accepted {
 #[derive(Clone)]
 pub struct Acceptor {
     house: Arc<House>,
-    patients: Arc<Mutex<HashMap<(TenantId, String, u64), Arc<CheckedPart>>>>,
+    patients: Arc<Mutex<Patients>>,
 }
 
+/// Clients as resources, by tenant, number and version.
+type Patients = HashMap<(TenantId, String, u64), Arc<CheckedPart>>;
+
 /// Everything about a new version that does not depend on other jobs.
-struct Work<'a> {
+pub(super) struct Work<'a> {
     tenant: &'a Tenant,
     record: &'a Record,
     version: VersionRef,
@@ -161,7 +164,7 @@ impl Acceptor {
         }))
     }
 
-    async fn newest(
+    pub(super) async fn newest(
         &self,
         tenant: &Tenant,
         kind: &str,
@@ -173,7 +176,7 @@ impl Acceptor {
     }
 
     /// Context, rules, maps.
-    async fn work<'a>(
+    pub(super) async fn work<'a>(
         &self,
         tenant: &'a Tenant,
         record: &'a Record,
@@ -301,7 +304,7 @@ impl Acceptor {
         }))
     }
 
-    async fn decide(
+    pub(super) async fn decide(
         &self,
         work: &Work<'_>,
         chain: &Chain,
@@ -356,71 +359,10 @@ impl Acceptor {
             })
             .collect())
     }
-
-    /// Decides anew what the gate denied of this client's records: each newest version whose denial is
-    /// still open. Returns how many jobs that made.
-    ///
-    /// # Errors
-    /// The store's; what was decided before it stays decided.
-    pub async fn decide_denials(
-        &self,
-        tenant: &Tenant,
-        client: &str,
-        now: Time,
-    ) -> Result<usize, StoreError> {
-        let store = self.house.store.as_ref();
-        let mut made = 0;
-        for denial in store.denials(&tenant.id, client).await? {
-            let Some(kind) = Kind::parse(&denial.record.kind) else {
-                continue;
-            };
-            for _ in 0..MOVES_MAX {
-                let head = self
-                    .newest(tenant, &denial.record.kind, &denial.record.id)
-                    .await?;
-                let Some(head) = head.filter(|h| h.record == denial.record) else {
-                    break; // a newer version was decided by itself
-                };
-                let Ok(record) = contract::from_stored(kind, &head.body) else {
-                    break;
-                };
-                let Ok(work) = self
-                    .work(tenant, &record, head.body.clone(), head.hash, now)
-                    .await?
-                else {
-                    break;
-                };
-                let decided = self
-                    .decide(
-                        &work,
-                        &head.chain,
-                        None,
-                        &[],
-                        &head.origin,
-                        Some(&denial.partner),
-                    )
-                    .await?;
-                let Ok(dispatched) = decided else { break };
-                if !dispatched.denials.is_empty() {
-                    break; // denied again: the denial stands
-                }
-                let admission = Admission {
-                    head: Some(head.record.version),
-                    denials_settled: vec![denial.partner.clone()],
-                    ..admission(&work, &dispatched)
-                };
-                if store.admit(admission).await? != Admitted::Moved {
-                    made += dispatched.jobs.len();
-                    break;
-                }
-            }
-        }
-        Ok(made)
-    }
 }
 
 /// The admission that writes what was decided, and nothing else.
-fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
+pub(super) fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
     Admission {
         tenant: work.tenant.id.clone(),
         idempotency: None,

@@ -19,6 +19,7 @@ pub mod answer;
 pub mod attempt;
 pub mod chain;
 pub mod context;
+mod denials;
 pub mod dispatch;
 pub mod gate;
 pub mod house;

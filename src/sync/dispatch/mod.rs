@@ -4,23 +4,25 @@
 //! the config's order, pharmacies that an order leaves before the one that it goes to, because the new
 //! prescription waits for the old one's cancel.
 
+mod standing;
+
 use std::time::Duration;
 
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::issue::Issue;
-use crate::record::{Kind, MapEnv, Record, contract, medication_request};
+use crate::record::{Kind, MapEnv, Record, contract};
 use crate::sync::chain::{self, Awaited, NewFacts, Plan, Planned, Standing};
 use crate::sync::context::{Loaded, rebuild};
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
-use crate::sync::job::{
-    Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, Reach, State, VersionRef,
-};
+use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, State, VersionRef};
 use crate::sync::ports::{
     CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition,
 };
 use crate::sync::reason::Reason;
+
+use standing::{priority, same_record, standing, suspected, there};
 
 /// What is new, and all that is known about it.
 #[derive(Clone, Copy)]
@@ -183,21 +185,24 @@ impl One<'_> {
         let changed = !takes || self.changed(&here).await?;
         let plan = self.plan(&here, takes, changed);
         let labels = crate::consent::labels(self.fresh.record, &self.fresh.loaded.context);
+        let word = self.ask(&labels);
         let mut made: Vec<NewJob> = Vec::new();
         for planned in &plan.jobs {
             let message = MessageId::fresh(self.fresh.now);
-            if planned.purpose == Purpose::NewRx || planned.purpose == Purpose::Copy {
-                if let Word::Stay(why) = self.ask() {
+            let notice = match &word {
+                _ if gate::exempt(planned.purpose) => None,
+                Word::Go(notice) => notice.as_deref(),
+                Word::Stay(why) => {
                     out.denials.push(Denial {
                         record: self.fresh.version.clone(),
                         partner: facts.id.clone(),
                         client: self.fresh.loaded.client.clone(),
-                        why: why.to_owned(),
+                        why: (*why).to_owned(),
                     });
                     continue;
                 }
-            }
-            let encoded = match self.encode(planned, &message, &here).await? {
+            };
+            let encoded = match self.encode(planned, &message, &here, notice).await? {
                 Ok(encoded) => encoded,
                 Err(issues) => return Ok(Err(issues)),
             };
@@ -310,13 +315,12 @@ impl One<'_> {
         }
     }
 
-    fn ask(&self) -> Word {
-        let labels = crate::consent::labels(self.fresh.record, &self.fresh.loaded.context);
+    fn ask(&self, labels: &crate::consent::Labels) -> Word {
         gate::ask(
             self.member.partner.facts(),
             self.routes,
             self.fresh.record.kind(),
-            &labels,
+            labels,
             &self.fresh.loaded.context,
             self.fresh.now.date_in(&self.env.zone),
         )
@@ -328,14 +332,11 @@ impl One<'_> {
         planned: &Planned,
         message: &MessageId,
         here: &[ChainJob],
+        notice: Option<&str>,
     ) -> Result<Result<Encoded, Vec<Issue>>, StoreError> {
         if planned.state == State::Cancelled {
             return Ok(Ok(Encoded::default()));
         }
-        let notice = match (planned.purpose, self.ask()) {
-            (Purpose::Copy | Purpose::NewRx, Word::Go(notice)) => notice,
-            _ => None,
-        };
         let mut outgoing = Outgoing {
             env: self.env,
             record: Some(self.fresh.record),
@@ -347,7 +348,7 @@ impl One<'_> {
             now: self.fresh.now,
             relates_to: planned.relates_to.as_ref(),
             retracted: self.fresh.retracted,
-            notice: notice.as_deref(),
+            notice,
         };
         let old = planned
             .relates_to
@@ -480,45 +481,5 @@ impl One<'_> {
                 }
             }
         }
-    }
-}
-
-fn there(job: &ChainJob) -> bool {
-    job.reach != Reach::Not || job.unsure || matches!(job.state, State::Sending | State::Asking)
-}
-
-/// A drug without a known code whose text names a controlled ingredient (contracts section 8).
-fn suspected(record: &Record) -> bool {
-    matches!(record, Record::MedicationRequest(order) if order.suspicion().is_some())
-}
-
-/// How a record stands, for this style of partner. A pharmacy knows no hold: an order on hold is taken
-/// back there, and prescribed anew when it goes on.
-fn standing(record: &Record, style: Style) -> Standing {
-    use medication_request::Standing as Order;
-    match (record, style) {
-        (Record::MedicationRequest(order), style) => match order.standing() {
-            Order::Plain => Standing::Plain,
-            Order::Ended => Standing::Ended,
-            Order::Live if style != Style::Prescriptions => Standing::Plain,
-            Order::Live if order.standing_key() == "on-hold" => Standing::Ended,
-            Order::Live => Standing::Live,
-            Order::Completed => Standing::Completed,
-        },
-        (record, _) if record.entered_in_error() => Standing::Ended,
-        _ => Standing::Plain,
-    }
-}
-
-fn same_record(job: &ChainJob, version: &VersionRef) -> bool {
-    job.record.kind == version.kind && job.record.id == version.id
-}
-
-const fn priority(purpose: Purpose, kind: Kind) -> u8 {
-    match (purpose, kind) {
-        (Purpose::Cancel, _) => 0,
-        (Purpose::NewRx, _) => 1,
-        (Purpose::Copy, Kind::CarePlan) => 2,
-        (Purpose::Copy, _) => 3,
     }
 }

@@ -5,18 +5,17 @@
 //! outcome and the next state in one transaction (invariant 3). Never sends with a lease that may
 //! have run out; never decides what an answer means (see [`retry::decide`]).
 
+mod look;
+
 use std::time::Duration;
 
 use crate::clock::Time;
-use crate::ids::Hash;
-use crate::record::{Kind, MapEnv, Record, contract};
-use crate::sync::context::rebuild;
-use crate::sync::gate::{self, Word};
-use crate::sync::house::{House, Member, Route, Tenant};
+use crate::record::{Kind, Record};
+use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
-use crate::sync::job::{Claimed, Effect, EffectKind, Find, Purpose, Reach, State, payload_hash};
+use crate::sync::job::{Claimed, Effect, Find, Reach, State};
 use crate::sync::ports::{
-    AttemptRow, Delivery, EffectDone, Report, Reported, Rows, Settle, StoreError, StoredVersion,
+    AttemptRow, Delivery, EffectDone, Report, Reported, Rows, Settle, StoreError,
 };
 use crate::sync::reason::Reason;
 use crate::sync::retry::{self, Decision, Facts, Policy, Step};
@@ -174,7 +173,6 @@ impl Attempt<'_> {
     }
 
     /// Writes what an answer means. Whether the next effect is to be sent.
-    #[expect(clippy::too_many_arguments, reason = "the parts of one attempt")]
     async fn conclude(
         &self,
         effect: &Effect,
@@ -265,151 +263,6 @@ impl Attempt<'_> {
             unsure: decision.unsure,
             reach,
         }
-    }
-
-    /// What is to be looked at before anything of the job is sent.
-    async fn look(&self) -> Result<Option<Hold>, StoreError> {
-        let past = self
-            .job
-            .deadline
-            .is_some_and(|d| d < self.house.clock.now());
-        if past && !self.job.unsure {
-            return Ok(Some(Hold::Settle(
-                State::Parked,
-                Reason::PastDeadline,
-                false,
-            )));
-        }
-        let controlled = self.job.purpose == Purpose::NewRx;
-        if gate::exempt(self.job.purpose) || (!self.job.guarded && !controlled) {
-            return Ok(None);
-        }
-        let Some((record, stored)) = self.record().await? else {
-            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
-        };
-        let store = self.house.store.as_ref();
-        let context = rebuild(store, &self.tenant.id, &record, &stored.context).await?;
-        let Some(mut context) = context else {
-            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
-        };
-        if let Record::MedicationRequest(order) = &record
-            && controlled
-            && order.is_controlled()
-            && order
-                .epcs
-                .as_ref()
-                .is_none_or(|e| e.signature_hash != order.signature_hash(&context))
-        {
-            return Ok(Some(Hold::Settle(
-                State::Parked,
-                Reason::SignatureChanged,
-                false,
-            )));
-        }
-        if !self.job.guarded {
-            return Ok(None);
-        }
-        if let Some(client) = &self.job.client {
-            context.consents = store
-                .consents(&self.tenant.id, client)
-                .await?
-                .iter()
-                .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
-                    Ok(Record::Consent(consent)) => Some(*consent),
-                    _ => None,
-                })
-                .collect();
-        }
-        let env: MapEnv = self.tenant.env(self.house.clock.now());
-        let labels = crate::consent::labels(&record, &context);
-        let facts = self.member.partner.facts();
-        let routes: Vec<&Route> = self
-            .house
-            .routes_of(&self.tenant.id, record.kind())
-            .filter(|r| r.to == facts.id)
-            .collect();
-        let today = env.now.date_in(&env.zone);
-        Ok(
-            match gate::ask(facts, &routes, record.kind(), &labels, &context, today) {
-                Word::Go(_) => None,
-                Word::Stay(_) => Some(Hold::Settle(State::Waiting, Reason::Consent, true)),
-            },
-        )
-    }
-
-    async fn record(&self) -> Result<Option<(Record, StoredVersion)>, StoreError> {
-        let found = self
-            .house
-            .store
-            .versions(&self.tenant.id, std::slice::from_ref(&self.job.record))
-            .await?;
-        Ok(found.into_iter().flatten().next().and_then(|stored| {
-            let kind = Kind::parse(&stored.record.kind)?;
-            let record = contract::from_stored(kind, &stored.body).ok()?;
-            Some((record, stored))
-        }))
-    }
-
-    /// The crosswalk rows of an effect's own resource and of its holes.
-    async fn rows(&self, effect: &Effect) -> Result<Rows, StoreError> {
-        if effect.what.kind == EffectKind::Message {
-            return Ok(Rows::new());
-        }
-        let mut names = vec![(
-            effect.what.resource_type.clone(),
-            effect.what.our_id.clone(),
-        )];
-        if let Some(payload) = &effect.what.payload {
-            for hole in &payload.holes {
-                let name = (hole.resource_type.clone(), hole.our_id.clone());
-                if !names.contains(&name) {
-                    names.push(name);
-                }
-            }
-        }
-        let found = self
-            .house
-            .store
-            .crosswalk(&self.tenant.id, &self.job.partner, &names)
-            .await?;
-        Ok(found
-            .into_iter()
-            .map(|r| ((r.resource_type, r.our_id), (r.their_id, r.their_version)))
-            .collect())
-    }
-
-    /// What keeps an effect from being sent.
-    fn ready(&self, effect: &Effect, rows: &Rows) -> Option<Hold> {
-        let what = &effect.what;
-        let has_row = rows.contains_key(&(what.resource_type.clone(), what.our_id.clone()));
-        match what.kind {
-            EffectKind::Patient if has_row => return Some(Hold::Skip),
-            EffectKind::Retract if !has_row => return Some(Hold::Skip),
-            EffectKind::Upsert
-            | EffectKind::Patient
-            | EffectKind::Retract
-            | EffectKind::Message => {}
-        }
-        if let Some(payload) = &what.payload {
-            let hash: Hash = payload_hash(&self.tenant.key, &payload.bytes, &payload.holes);
-            if hash != payload.hash {
-                return Some(Hold::Settle(State::Parked, Reason::Integrity, false));
-            }
-            let missing = payload.holes.iter().any(|h| {
-                h.required() && !rows.contains_key(&(h.resource_type.clone(), h.our_id.clone()))
-            });
-            if missing {
-                return Some(Hold::Settle(State::Parked, Reason::PatientUnknown, false));
-            }
-        }
-        self.lease_is_over().then_some(Hold::Lost)
-    }
-
-    fn lease_is_over(&self) -> bool {
-        self.house.clock.monotonic()
-            + LEASE_MARGIN
-            + Duration::from_millis(self.member.partner.facts().timeout_ms)
-            > self.lease_ends
     }
 
     async fn held(&self, hold: Hold) -> Result<(), StoreError> {

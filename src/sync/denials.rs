@@ -1,0 +1,70 @@
+//! Denials decided anew, when a client's consents change (contracts section 4).
+
+use crate::clock::Time;
+use crate::record::{Kind, contract};
+use crate::sync::accept::{Acceptor, MOVES_MAX, admission};
+use crate::sync::house::Tenant;
+use crate::sync::ports::{Admission, Admitted, StoreError};
+
+impl Acceptor {
+    /// Decides anew what the gate denied of this client's records: each newest version whose denial is
+    /// still open. Returns how many jobs that made.
+    ///
+    /// # Errors
+    /// The store's; what was decided before it stays decided.
+    pub async fn decide_denials(
+        &self,
+        tenant: &Tenant,
+        client: &str,
+        now: Time,
+    ) -> Result<usize, StoreError> {
+        let store = self.house().store.as_ref();
+        let mut made = 0;
+        for denial in store.denials(&tenant.id, client).await? {
+            let Some(kind) = Kind::parse(&denial.record.kind) else {
+                continue;
+            };
+            for _ in 0..MOVES_MAX {
+                let head = self
+                    .newest(tenant, &denial.record.kind, &denial.record.id)
+                    .await?;
+                let Some(head) = head.filter(|h| h.record == denial.record) else {
+                    break; // a newer version was decided by itself
+                };
+                let Ok(record) = contract::from_stored(kind, &head.body) else {
+                    break;
+                };
+                let Ok(work) = self
+                    .work(tenant, &record, head.body.clone(), head.hash, now)
+                    .await?
+                else {
+                    break;
+                };
+                let decided = self
+                    .decide(
+                        &work,
+                        &head.chain,
+                        None,
+                        &[],
+                        &head.origin,
+                        Some(&denial.partner),
+                    )
+                    .await?;
+                let Ok(dispatched) = decided else { break };
+                if !dispatched.denials.is_empty() {
+                    break; // denied again: the denial stands
+                }
+                let admission = Admission {
+                    head: Some(head.record.version),
+                    denials_settled: vec![denial.partner.clone()],
+                    ..admission(&work, &dispatched)
+                };
+                if store.admit(admission).await? != Admitted::Moved {
+                    made += dispatched.jobs.len();
+                    break;
+                }
+            }
+        }
+        Ok(made)
+    }
+}
