@@ -1,0 +1,138 @@
+//! What a store shows: partners, jobs, stories, the status of everything.
+
+use serde::Serialize;
+
+use super::*;
+use crate::clock::Time;
+use crate::ids::{JobId, MessageId, PartnerId, RawId};
+use crate::sync::job::{State, VersionRef};
+use crate::sync::reason::Reason;
+use crate::sync::verdict::Verdict;
+
+/// A partner at a glance.
+#[derive(Clone, Debug, Serialize)]
+pub struct PartnerView {
+    /// Its id.
+    pub partner: PartnerId,
+    /// Jobs in each of the seven states, by name.
+    pub jobs: std::collections::BTreeMap<&'static str, u64>,
+    /// Of the waiting: how many were tried before.
+    pub retrying: u64,
+    /// Of the waiting: how many the gate holds.
+    pub held: u64,
+    /// Since when the oldest open job has waited.
+    pub oldest: Option<Time>,
+    /// Paused until then, and why. `Time::NEVER`: by a person.
+    pub paused: Option<(Time, Reason)>,
+    /// Last time an attempt was accepted.
+    pub last_success: Option<Time>,
+}
+
+/// A job at a glance, for lists and for the story.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: JobId,
+    /// Where it goes.
+    pub partner: PartnerId,
+    /// What it brings.
+    pub record: VersionRef,
+    /// What it does.
+    pub purpose: crate::sync::job::Purpose,
+    /// Where it is.
+    pub state: State,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// Accepted at.
+    pub accepted: Time,
+    /// Not before.
+    pub due: Time,
+    /// Attempts charged.
+    pub attempts: u32,
+    /// Whether its outcome is unclear.
+    pub unsure: bool,
+    /// The message it is.
+    pub message: Option<MessageId>,
+    /// What holds it back at this moment, exactly: jobs (lane or needs), a hold, a pause, the gate.
+    pub blocked_by: Vec<String>,
+    /// Its effects: (kind, type, our id, done, their id).
+    pub effects: Vec<EffectView>,
+    /// Its attempts, oldest first.
+    pub tries: Vec<TryView>,
+}
+
+/// An effect in the story.
+#[derive(Clone, Debug, Serialize)]
+pub struct EffectView {
+    /// Its place.
+    pub n: u32,
+    /// What it does.
+    pub kind: crate::sync::job::EffectKind,
+    /// Resource type or message.
+    #[serde(rename = "type")]
+    pub resource_type: String,
+    /// Our id.
+    pub our_id: String,
+    /// Whether it is done.
+    pub done: bool,
+    /// Their id.
+    pub their_id: Option<String>,
+}
+
+/// An attempt in the story.
+#[derive(Clone, Debug, Serialize)]
+pub struct TryView {
+    /// The effect.
+    pub effect: u32,
+    /// Whether it was a question.
+    pub asked: bool,
+    /// When.
+    pub started: Time,
+    /// How long, milliseconds.
+    pub took_ms: u64,
+    /// What it meant.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Bytes of their answer.
+    pub answer_bytes: u64,
+}
+
+/// The whole story of a record.
+#[derive(Clone, Debug)]
+pub struct Story {
+    /// Its versions, newest first.
+    pub versions: Vec<StoredVersion>,
+    /// Its resources: (type, id, part, version, record version, profiles).
+    pub resources: Vec<(String, String, String, u64, u64, String)>,
+    /// Its jobs, oldest first.
+    pub jobs: Vec<JobView>,
+    /// Its denials: (denial, open).
+    pub denials: Vec<(Denial, bool)>,
+    /// What came back of its chain: records of other kinds, oldest first.
+    pub answers: Vec<StoredVersion>,
+}
+
+/// The status of everything, for a tenant.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// Per partner.
+    pub partners: Vec<PartnerView>,
+    /// The jobs that need looking at (parked, asking, retrying, held, waiting past a minute), oldest
+    /// first, at most `limit`.
+    pub jobs: Vec<JobView>,
+    /// Raw messages that are parked, oldest first, at most `limit`: (id, door, since, rules).
+    pub parked_raw: Vec<(RawId, String, Time, Vec<String>)>,
+    /// Patients to be linked.
+    pub unmatched: Vec<Unmatched>,
+    /// Refusals counted, most first: (refusal, count, last).
+    pub refusals: Vec<(Refusal, u64, Time)>,
+    /// Open denials.
+    pub denials_open: u64,
+    /// Record versions stored.
+    pub versions: u64,
+    /// Jobs ever made by routing: equals the sum over the seven states.
+    pub jobs_made: u64,
+}

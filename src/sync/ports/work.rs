@@ -1,0 +1,147 @@
+//! What workers and people do to jobs: claims, reports, acts; refusals counted.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::clock::Time;
+use crate::ids::{JobId, PartnerId, TenantId};
+use crate::sync::job::State;
+use crate::sync::reason::Reason;
+use crate::sync::verdict::{Remote, Verdict};
+
+/// What a worker asks for.
+#[derive(Clone, Debug)]
+pub struct ClaimRequest {
+    /// Who asks: a name of the node, for people.
+    pub worker: String,
+    /// Now.
+    pub now: Time,
+    /// How long the lease lasts.
+    pub lease: Duration,
+    /// (tenant, partner, how many at most): partners with room. Paused partners are left out by the
+    /// store, except for one probe's worth when their pause has ended.
+    pub room: Vec<(TenantId, PartnerId, usize)>,
+}
+
+/// An attempt, as a row.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    /// The effect it was of.
+    pub effect: u32,
+    /// `send` or `ask`.
+    pub asked: bool,
+    /// When it began.
+    pub started: Time,
+    /// How long it took.
+    pub took: Duration,
+    /// What it meant.
+    pub verdict: Verdict,
+    /// Why.
+    pub reason: Reason,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// Whether it was charged to the message.
+    pub charged: bool,
+    /// Their answer, capped; sealed by the store.
+    pub body: Vec<u8>,
+}
+
+/// What an effect came to: written before the next effect is sent.
+#[derive(Clone, Debug)]
+pub struct EffectDone {
+    /// Which.
+    pub effect: u32,
+    /// What they call it: makes or renews the crosswalk row of (type, our id) of the effect.
+    pub remote: Option<Remote>,
+}
+
+/// A worker's report on a claimed job; refused if the lease was lost.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which job.
+    pub job: JobId,
+    /// The lease's token.
+    pub token: i64,
+    /// The attempt, if there was one.
+    pub attempt: Option<AttemptRow>,
+    /// The effect that is done now, if one is.
+    pub effect_done: Option<EffectDone>,
+    /// Where the job goes; `None`: it stays claimed and the next effect is sent.
+    pub settle: Option<Settle>,
+    /// Pause the partner until then, and probe.
+    pub pause: Option<(Time, Reason)>,
+    /// The partner answered like one that is well: ends a pause by outage.
+    pub partner_well: bool,
+    /// Now.
+    pub now: Time,
+}
+
+/// Where a settled job goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The state: anything but `Sending`.
+    pub state: State,
+    /// Not before (waiting, asking).
+    pub due: Time,
+    /// Why.
+    pub reason: Reason,
+    /// Whether the gate holds it: it leaves its lane until the client's consents change.
+    pub held: bool,
+    /// Whether its outcome is unclear and unsettled.
+    pub unsure: bool,
+    /// How far it has got.
+    pub reach: crate::sync::job::Reach,
+}
+
+/// What became of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    /// Committed.
+    Stored,
+    /// The lease was lost: nothing was written; another decides.
+    LeaseLost,
+}
+
+/// What a person does to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Act {
+    /// Parked (or waiting): try again now, the schedule from its start. Refused for a job whose
+    /// outcome is unclear: resolve it first.
+    Retry,
+    /// Waiting, asking or parked: never send it.
+    Cancel,
+    /// Unclear: the partner has it.
+    ResolveThere,
+    /// Unclear: the partner does not have it; it may be retried.
+    ResolveNotThere,
+}
+
+/// A refused input, counted (contracts section 3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Refusal {
+    /// Kind name.
+    pub kind: String,
+    /// The rule.
+    pub rule: String,
+    /// JSON pointer.
+    pub pointer: String,
+    /// Who sent it.
+    pub caller: String,
+}
+
+/// A patient whom a partner named and who matches none of ours, or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unmatched {
+    /// Who named them.
+    pub partner: PartnerId,
+    /// Their id.
+    pub their_id: String,
+    /// How many inbound messages wait for it.
+    pub waiting: u64,
+    /// Since when.
+    pub since: Time,
+}
