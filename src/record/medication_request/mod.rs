@@ -1,6 +1,8 @@
 //! An order for a drug (domain.md section 7, med_order).
 
+mod frequency;
 mod model;
+mod rules;
 mod signature;
 mod standing;
 
@@ -10,6 +12,7 @@ pub use model::{
 };
 pub use standing::{Signed, Standing};
 
+use crate::issue::Issue;
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 impl Mapping for MedicationRequest {
@@ -81,6 +84,10 @@ impl Mapping for MedicationRequest {
             );
         }
         links
+    }
+
+    fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
+        rules::check(self, context, env)
     }
 
     fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {

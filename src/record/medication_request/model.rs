@@ -155,6 +155,8 @@ codes! {
         HospitalAdmission = "hospital_admission",
         /// Would disturb a laboratory test.
         LabInterference = "lab_interference",
+        /// The client could not be reached.
+        ClientNotAvailable = "client_not_available",
         /// Cannot be had.
         NotAvailable = "not_available",
         /// Pregnancy or breast-feeding.
