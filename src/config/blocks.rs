@@ -314,7 +314,7 @@ pub(super) fn tokens(root: &mut Reader, known: &Known<'_>) -> Vec<Token> {
                 Some(right) => rights.push(right),
                 None => t.fault(
                     "rights",
-                    "must be some of: submit, read, operate, feed, inbound:<partner>",
+                    "must be some of: submit, read, operate, feed, metrics, inbound:<partner>",
                 ),
             }
         }

@@ -18,12 +18,14 @@ pub enum Right {
     Operate,
     /// Read the feed.
     Feed,
+    /// Read the metrics.
+    Metrics,
     /// Bring what this partner sends.
     Inbound(PartnerId),
 }
 
 impl Right {
-    /// The right of its word in the config: `submit`, `read`, `operate`, `feed`, `inbound:<partner>`.
+    /// The right of its word in the config: `submit`, `read`, `operate`, `feed`, `metrics`, `inbound:<partner>`.
     #[must_use]
     pub fn parse(word: &str) -> Option<Right> {
         Some(match word {
@@ -31,6 +33,7 @@ impl Right {
             "read" => Right::Read,
             "operate" => Right::Operate,
             "feed" => Right::Feed,
+            "metrics" => Right::Metrics,
             _ => Right::Inbound(PartnerId::new(
                 word.strip_prefix("inbound:").filter(|p| !p.is_empty())?,
             )),
