@@ -1,1 +1,169 @@
 //! Builds the house from the bottom up, hands down, runs, drains.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{Config, partners};
+use crate::fhir::validate::Validator;
+use crate::sync::accept::Acceptor;
+use crate::sync::house::{House, Member};
+use crate::sync::inbound::Inbound;
+use crate::sync::ports::Store;
+use crate::sync::worker::Worker;
+use crate::telemetry;
+use crate::web::{self, Bounds, DoorLimits, Doors};
+
+/// Who moves the jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// Workers, by themselves.
+    Workers,
+    /// Whoever holds [`Running::worker`]: tests, which call `step`.
+    ByHand,
+}
+
+/// A gateway that runs.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The house.
+    pub house: Arc<House>,
+    /// A worker of it.
+    pub worker: Worker,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Takes no new requests, finishes those in hand, lets workers settle what they hold, and ends.
+    /// Bounded by the config's `drain_ms` and the partners' time-outs.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        for task in self.tasks {
+            if let Err(e) = task.await {
+                tracing::error!(panic = e.is_panic(), "a task ended badly");
+            }
+        }
+    }
+
+    /// Whether a task that should run for ever has ended: then the process must.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.tasks.iter().any(JoinHandle::is_finished)
+    }
+}
+
+/// Builds the house: store, validator, partners. Opens the database; calls nobody.
+///
+/// # Errors
+/// What could not be opened or built.
+pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House>> {
+    let tenants: HashMap<_, _> = config
+        .tenants
+        .iter()
+        .map(|t| (t.id.clone(), t.clone()))
+        .collect();
+    let mut members = HashMap::new();
+    for block in &config.partners {
+        let tenant = tenants
+            .get(&block.tenant)
+            .with_context(|| format!("partner {}: no such tenant", block.id))?;
+        let partner = partners::build(block, tenant)
+            .map_err(|wrong| anyhow::anyhow!("partner {}: {}", block.id, wrong.join("; ")))?;
+        members.insert(
+            (block.tenant.clone(), block.id.clone()),
+            Member {
+                partner,
+                policy: block.policy.clone(),
+            },
+        );
+    }
+    Ok(Arc::new(House {
+        tenants,
+        partners: members,
+        routes: config.routes.clone(),
+        store: open_store(config)?,
+        validator: Arc::new(validator()?),
+        clock,
+        settings: config.settings.clone(),
+    }))
+}
+
+fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(folder) = config.store.path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    anyhow::bail!("no store yet")
+}
+
+fn validator() -> anyhow::Result<Validator> {
+    Ok(Validator::default())
+}
+
+/// Starts a gateway: listens, accepts, delivers.
+///
+/// # Errors
+/// What could not be opened, built or listened at.
+pub async fn start(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    drive: Drive,
+) -> anyhow::Result<Running> {
+    telemetry::start_metrics();
+    let house = build(config, clock)?;
+    let acceptor = Acceptor::new(Arc::clone(&house));
+    let doors = Doors::new(
+        &acceptor,
+        config.tokens.clone(),
+        DoorLimits {
+            requests_max: config.server.requests_max,
+            body_timeout: config.server.body_timeout,
+            status_rows_max: config.pages.status_rows_max,
+            feed_rows_max: config.pages.feed_rows_max,
+            free_mb_min: config.store.free_mb_min,
+            folder: config.store.path.parent().map(ToOwned::to_owned),
+        },
+        Box::new(telemetry::measured),
+    );
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("cannot listen at {}", config.server.listen))?;
+    let address = listener.local_addr().context("no address to listen at")?;
+    let stop = CancellationToken::new();
+    let worker = Worker::new(Inbound::new(acceptor));
+    let mut tasks = vec![tokio::spawn(web::serve(
+        listener,
+        web::router(Arc::new(doors)),
+        Bounds {
+            connections_max: config.server.connections_max,
+            header_timeout: config.server.header_timeout,
+            drain: config.server.drain,
+        },
+        stop.clone(),
+    ))];
+    if drive == Drive::Workers {
+        let (worker, stop) = (worker.clone(), stop.clone());
+        tasks.push(tokio::spawn(async move { worker.run(stop).await }));
+    }
+    tracing::info!(
+        %address,
+        partners = house.partners.len(),
+        routes = house.routes.len(),
+        "listening"
+    );
+    Ok(Running {
+        address,
+        house,
+        worker,
+        stop,
+        tasks,
+    })
+}

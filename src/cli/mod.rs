@@ -44,11 +44,11 @@ enum Command {
 /// What kept the command from doing its work; printed by `main` with its causes.
 pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Map(args) => map::run(args),
-        Command::Status(args) => status::run(args),
+        Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Validate(args) => validate::run(args),
     }

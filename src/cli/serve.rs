@@ -1,12 +1,78 @@
 //! `fhir-gateway serve`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::{self, Drive};
+use crate::clock::System;
+use crate::config::Config;
+use crate::telemetry;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The config file; `check-config --print-default` prints one to begin with.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Writes the address that is listened at into this file once it is (for port 0, and for scripts).
+    #[arg(long, value_name = "FILE")]
+    address_file: Option<PathBuf>,
+}
 
-/// Runs the gateway.
-pub(super) fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not built yet")
+/// Runs the gateway until SIGTERM or SIGINT, then drains.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = match Config::read(&args.config) {
+        Ok(config) => config,
+        Err(faults) => {
+            for fault in &faults.0 {
+                eprintln!("error: {fault}");
+            }
+            return Ok(ExitCode::from(2));
+        }
+    };
+    telemetry::start_log(config.log.json, &config.log.filter, std::io::stderr);
+    for warning in &config.warnings {
+        tracing::warn!(warning, "config");
+    }
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("no threads to run on")?
+        .block_on(serve(&config, args))
+}
+
+async fn serve(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
+    // Before anything is started, so that no signal is missed.
+    let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
+    let running = app::start(config, Arc::new(System::default()), Drive::Workers).await?;
+    if let Some(file) = &args.address_file {
+        // Written beside and renamed, so that a reader never sees half of it.
+        let beside = file.with_extension("tmp");
+        std::fs::write(&beside, running.address.to_string())
+            .and_then(|()| std::fs::rename(&beside, file))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let mut pulse = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = pulse.tick() => {
+                if running.is_broken() {
+                    running.stop().await;
+                    anyhow::bail!("a part of the gateway ended by itself; see the log");
+                }
+            }
+        }
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
 }

@@ -13,6 +13,7 @@ use super::access::Right;
 use super::answer::{self, Answer, problem};
 use super::guard::Caller;
 use crate::record::Kind;
+use crate::sync::intake::Submission;
 
 /// The longest `Idempotency-Key`.
 const KEY_BYTES_MAX: usize = 255;
@@ -49,11 +50,13 @@ pub(super) async fn submit(
         .intake
         .submit(
             &caller.tenant,
-            &caller.name,
-            kind,
-            key.as_deref(),
-            &media_type,
-            &body,
+            Submission {
+                caller: &caller.name,
+                kind,
+                idempotency_key: key.as_deref(),
+                media_type: &media_type,
+                body: &body,
+            },
         )
         .await;
     metrics::counter!("gateway_submissions_total", "kind" => kind.as_str(), "status" => outcome.status.to_string())

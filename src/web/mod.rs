@@ -37,6 +37,7 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use crate::clock::Time;
+use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::intake::Intake;
@@ -72,19 +73,19 @@ pub struct Doors {
 }
 
 impl Doors {
-    /// The doors of a house. `measured` gives this process's metrics as Prometheus text.
+    /// The doors of the house that accepts. `measured` gives this process's metrics as Prometheus text.
     #[must_use]
     pub fn new(
-        house: Arc<House>,
+        acceptor: &Acceptor,
         tokens: Vec<Token>,
         limits: DoorLimits,
         measured: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
         Doors {
-            intake: Intake::new(Arc::clone(&house)),
-            inbound: Inbound::new(Arc::clone(&house)),
+            intake: Intake::new(acceptor.clone()),
+            inbound: Inbound::new(acceptor.clone()),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
-            house,
+            house: Arc::clone(acceptor.house()),
             tokens,
             limits,
             measured,

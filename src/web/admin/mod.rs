@@ -77,7 +77,10 @@ pub(super) async fn status(
     if !answer::wants_page(&headers) {
         return Ok(answer::json(StatusCode::OK, &shown.json()));
     }
-    let every = view.ok().and_then(|Query(v)| v.every).map(|s| s.clamp(5, 3600));
+    let every = view
+        .ok()
+        .and_then(|Query(v)| v.every)
+        .map(|s| s.clamp(5, 3600));
     let mut page = answer::page(StatusCode::OK, shown.page(every));
     if let Some(value) = every.and_then(|s| HeaderValue::from_str(&s.to_string()).ok()) {
         page.headers_mut().insert("refresh", value);
