@@ -114,3 +114,186 @@ fn an_unknown_field_a_wrong_type_and_a_bad_code_are_refused_by_every_contract() 
         }
     }
 }
+
+/// All leaves of a value, as JSON pointers.
+fn leaves(value: &Value, at: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                leaves(value, &format!("{at}/{key}"), out);
+            }
+        }
+        Value::Array(items) => {
+            for (i, value) in items.iter().enumerate() {
+                leaves(value, &format!("{at}/{i}"), out);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.push(at.to_owned());
+        }
+    }
+}
+
+/// The value that a FHIRPath of `made` names (`Type.a[0].b`).
+fn element<'v>(resource: &'v Value, path: &str) -> Option<&'v Value> {
+    path.split('.')
+        .skip(1)
+        .try_fold(resource, |at, step| match step.split_once('[') {
+            Some((name, index)) => at
+                .get(name)?
+                .get(index.trim_end_matches(']').parse::<usize>().ok()?),
+            None => at.get(step),
+        })
+}
+
+/// Whether a declared loss covers a pointer (`*` stands for one step).
+fn lost(losses: &[(&str, &str)], pointer: &str) -> bool {
+    losses.iter().any(|(pattern, _)| {
+        let mut steps = pointer.split('/');
+        pattern
+            .split('/')
+            .all(|p| steps.next().is_some_and(|s| p == "*" || p == s))
+    })
+}
+
+/// Takes what is declared lost out of a record.
+fn without_losses(value: &Value, losses: &[(&str, &str)], at: &str) -> Option<Value> {
+    if !at.is_empty() && lost(losses, at) {
+        return None;
+    }
+    Some(match value {
+        Value::Object(map) => Value::Object(
+            map.iter()
+                .filter_map(|(k, v)| {
+                    Some((k.clone(), without_losses(v, losses, &format!("{at}/{k}"))?))
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(
+            items
+                .iter()
+                .enumerate()
+                .filter_map(|(i, v)| without_losses(v, losses, &format!("{at}/{i}")))
+                .collect(),
+        ),
+        other => other.clone(),
+    })
+}
+
+pub(crate) type FromFhirFn =
+    fn(&[Value], &MapEnv) -> Result<crate::record::FromFhir, Vec<crate::issue::Issue>>;
+
+/// The laws of a map, on one record: every field is carried or said not to be; what is said to be
+/// made is there; the way back gives the record, the declared losses aside, and overlooks nothing of
+/// ours.
+pub(crate) fn law<M: Mapping>(
+    name: &str,
+    record: &M,
+    context: &Context,
+    from_fhir: FromFhirFn,
+    losses: &[(&str, &str)],
+) {
+    let env = MapEnv::example();
+    let mapped = record.to_fhir(context, &env);
+    assert!(!any_error(&mapped.issues), "{name}: {:?}", mapped.issues);
+    let value = serde_json::to_value(record).expect("JSON");
+    let mut all = Vec::new();
+    leaves(&value, "", &mut all);
+    for leaf in &all {
+        let covers = |p: &str| leaf == p || leaf.starts_with(&format!("{p}/"));
+        let carried = mapped.made.iter().any(|m| covers(&m.from));
+        let dropped = mapped.not_carried.iter().any(|n| covers(&n.pointer));
+        assert!(
+            carried || dropped,
+            "{name}: nobody says what became of {leaf}"
+        );
+        if dropped && !carried {
+            assert!(lost(losses, leaf), "{name}: {leaf} is no declared loss");
+        }
+    }
+    for made in &mapped.made {
+        let resource = mapped
+            .resources
+            .iter()
+            .find(|r| r.part == made.part)
+            .unwrap_or_else(|| panic!("{name}: no part {}", made.part));
+        assert!(
+            element(&resource.value, &made.element).is_some_and(|v| !v.is_null()),
+            "{name}: {} is not there",
+            made.element
+        );
+        assert!(
+            value.pointer(&made.from).is_some(),
+            "{name}: no field {}",
+            made.from
+        );
+    }
+    let bundle: Vec<Value> = mapped.resources.iter().map(|r| r.value.clone()).collect();
+    assert!(bundle.iter().all(|r| r["id"].is_string()), "{name}");
+    let back = from_fhir(&bundle, &env).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+    assert_eq!(
+        without_losses(&value, losses, ""),
+        without_losses(&back.record, losses, ""),
+        "{name}"
+    );
+    assert!(back.issues.is_empty(), "{name}: {:?}", back.issues);
+}
+
+/// The laws on all fixtures of a kind, and on each of them without each thing it need not have.
+pub(crate) fn laws<M: Mapping + DeserializeOwned>(from_fhir: FromFhirFn, losses: &[(&str, &str)]) {
+    let mut tried = 0;
+    for (name, record, context) in sound::<M>() {
+        law(&name, &record, &context, from_fhir, losses);
+        let value = serde_json::to_value(&record).expect("JSON");
+        let mut droppable = Vec::new();
+        members(&value, "", &mut droppable);
+        for pointer in droppable {
+            let mut less = value.clone();
+            let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+            if let Some(Value::Object(map)) = less.pointer_mut(parent) {
+                map.shift_remove(key);
+            }
+            if against_contract(M::KIND, &less).is_empty() {
+                let record: M = serde_json::from_value(less).expect("the model reads it");
+                law(
+                    &format!("{name} without {pointer}"),
+                    &record,
+                    &context,
+                    from_fhir,
+                    losses,
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0 || M::KIND == Kind::ClientMerge);
+}
+
+fn members(value: &Value, at: &str, out: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                out.push(format!("{at}/{key}"));
+                members(value, &format!("{at}/{key}"), out);
+            }
+        }
+        Value::Array(items) => {
+            for (i, value) in items.iter().enumerate() {
+                members(value, &format!("{at}/{i}"), out);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn records_of_the_context_kinds_come_back_from_fhir_as_they_went() {
+    laws::<super::client::Client>(super::client::from_fhir, &[]);
+    laws::<super::staff::Staff>(super::staff::from_fhir, &[]);
+    laws::<super::pharmacy::Pharmacy>(super::pharmacy::from_fhir, &[]);
+    laws::<super::laboratory::Laboratory>(super::laboratory::from_fhir, &[]);
+    laws::<super::episode::Episode>(super::episode::from_fhir, &[]);
+    laws::<super::consent::Consent>(super::consent::from_fhir, &[]);
+    laws::<super::client_merge::ClientMerge>(super::client_merge::from_fhir, &[]);
+    laws::<super::evaluation::Evaluation>(super::evaluation::from_fhir, &[]);
+}

@@ -83,6 +83,17 @@ impl MapEnv {
     }
 }
 
+/// What is said when a record cannot be mapped because its episode, and so its client, is not known.
+#[must_use]
+pub fn no_episode(pointer: &str) -> Issue {
+    Issue::error(
+        "not-found",
+        "context-client",
+        pointer,
+        "neither the episode nor the record says whom it is about",
+    )
+}
+
 /// Where an identifier value of ours points: record id and part.
 #[must_use]
 pub fn split_identifier(value: &str) -> (&str, &str) {

@@ -16,6 +16,7 @@ pub mod consent;
 #[cfg(test)]
 pub(crate) mod context_tests;
 pub mod contract;
+pub mod dates;
 pub mod dispense;
 pub mod drug;
 pub mod episode;
@@ -27,8 +28,10 @@ pub mod observation;
 pub mod order_event;
 pub mod party;
 pub mod pharmacy;
+pub mod reading;
 pub mod registration;
 pub mod staff;
+pub mod writing;
 
 use std::fmt;
 

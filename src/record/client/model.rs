@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Date;
+use crate::issue::Issue;
+use crate::record::dates::not_future;
 use crate::record::party::{Address, Gender, PersonName};
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
 
@@ -46,7 +48,13 @@ impl Mapping for Client {
         Vec::new()
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, _context: &Context, env: &MapEnv) -> Vec<Issue> {
+        not_future(("/birth_date", Some(self.birth_date)), env)
+            .into_iter()
+            .collect()
+    }
+
+    fn to_fhir(&self, _context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, env)
     }
 }

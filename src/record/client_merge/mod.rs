@@ -1,5 +1,8 @@
 //! Two clients are one person.
 
+mod from_fhir;
 mod model;
+pub(crate) mod to_fhir;
 
+pub use from_fhir::from_fhir;
 pub use model::ClientMerge;

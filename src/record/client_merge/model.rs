@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Date;
+use crate::issue::Issue;
+use crate::record::dates::{broken, not_future};
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 /// A merge: what was recorded of one client belongs to another.
@@ -48,7 +50,24 @@ impl Mapping for ClientMerge {
         .collect()
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, _context: &Context, env: &MapEnv) -> Vec<Issue> {
+        let itself = self.survivor_client_no == self.merged_client_no;
+        [
+            itself.then(|| {
+                broken(
+                    "merge-itself",
+                    "/merged_client_no",
+                    "nobody is merged into themselves",
+                )
+            }),
+            not_future(("/merged_on", Some(self.merged_on)), env),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, context, env)
     }
 }

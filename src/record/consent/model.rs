@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Date;
+use crate::issue::Issue;
+use crate::record::dates::{broken, in_order, not_future};
 use crate::record::party::PersonName;
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
@@ -134,7 +136,29 @@ impl Mapping for Consent {
         }]
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, _context: &Context, env: &MapEnv) -> Vec<Issue> {
+        let signed = ("/signed_on", Some(self.signed_on));
+        let for_family =
+            self.kind != ConsentKind::FamilyInvolvement && self.purpose.contains(&Purpose::Family);
+        [
+            in_order(signed, ("/expires_on", self.expires_on)),
+            in_order(signed, ("/revoked_on", self.revoked_on)),
+            not_future(signed, env),
+            not_future(("/revoked_on", self.revoked_on), env),
+            for_family.then(|| {
+                broken(
+                    "consent-purpose",
+                    "/purpose",
+                    "only a consent to the family's involvement is for the family",
+                )
+            }),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, context, env)
     }
 }

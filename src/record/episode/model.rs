@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Date;
+use crate::issue::Issue;
+use crate::record::dates::{in_order, not_future};
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 /// Which part of the programme.
@@ -68,7 +70,24 @@ impl Mapping for Episode {
         }]
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
+        let admit = ("/admit_date", Some(self.admit_date));
+        let step = ("/step_down_date", self.step_down_date);
+        let discharge = ("/discharge_date", self.discharge_date);
+        let born = context.client.as_ref().map(|c| c.birth_date);
+        [
+            in_order(("/client_no", born), admit),
+            in_order(admit, step),
+            in_order(admit, discharge),
+            in_order(step, discharge),
+            not_future(discharge, env),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, context, env)
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Date;
+use crate::issue::Issue;
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 /// Where a problem stands.
@@ -197,7 +198,11 @@ impl Mapping for Evaluation {
         ]
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
+        super::rules::rules(self, context, env)
+    }
+
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, context, env)
     }
 }

@@ -1,5 +1,8 @@
 //! A laboratory that measures.
 
+mod from_fhir;
 mod model;
+pub(crate) mod to_fhir;
 
+pub use from_fhir::from_fhir;
 pub use model::Laboratory;

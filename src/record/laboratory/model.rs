@@ -53,7 +53,7 @@ impl Mapping for Laboratory {
             .collect()
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn to_fhir(&self, _context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, env)
     }
 }

@@ -1,5 +1,8 @@
 //! A pharmacy that fills orders.
 
+mod from_fhir;
 mod model;
+pub(crate) mod to_fhir;
 
+pub use from_fhir::from_fhir;
 pub use model::Pharmacy;

@@ -26,6 +26,21 @@ pub enum StaffRole {
     Peer,
 }
 
+impl StaffRole {
+    /// The role, in words.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            StaffRole::Psychiatrist => "Psychiatrist",
+            StaffRole::NursePractitioner => "Nurse practitioner",
+            StaffRole::Therapist => "Therapist",
+            StaffRole::CaseManager => "Case manager",
+            StaffRole::Nurse => "Nurse",
+            StaffRole::Peer => "Peer",
+        }
+    }
+}
+
 /// A member of staff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -80,7 +95,7 @@ impl Mapping for Staff {
         .collect()
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn to_fhir(&self, _context: &Context, env: &MapEnv) -> Mapped {
+        super::to_fhir::to_fhir(self, env)
     }
 }

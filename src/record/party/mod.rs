@@ -1,4 +1,12 @@
-//! Names, addresses and telephones of people and places, as the clinic writes them.
+//! Names, addresses and telephones of people and places, as the clinic writes them, and how they
+//! stand in FHIR. Knows the datatypes only, no kind of record; keeps nothing and prints nothing.
+
+mod fhir;
+
+pub use fhir::{
+    CLIA, DEA, NCPDP, read_address, read_identifier, read_name, read_phone, write_address,
+    write_identifier, write_name, write_phone,
+};
 
 use serde::{Deserialize, Serialize};
 
