@@ -1,5 +1,6 @@
 //! The command line: one file per command, each with its arguments and a `run`.
 
+mod artefact;
 mod check_config;
 mod demo;
 mod map;
@@ -36,6 +37,9 @@ enum Command {
     Token(token::Args),
     /// Validates FHIR resources against profiles.
     Validate(validate::Args),
+    /// Makes the compact R4 artefact from a FHIR package.
+    #[command(hide = true)]
+    BuildArtefact(artefact::Args),
 }
 
 /// Reads the arguments of this process and runs the command. The exit code is the command's.
@@ -51,6 +55,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Validate(args) => validate::run(args),
+        Command::BuildArtefact(args) => artefact::run(args),
     }
 }
 

@@ -3,6 +3,11 @@
 //! Resources stay JSON (`serde_json::Value`): what we do not know is carried, not dropped. This floor
 //! is pure, synchronous, `Send + Sync`; it never reads a clock and never opens a socket.
 
+pub mod artefact;
+pub mod facts;
+pub mod package;
+#[cfg(test)]
+pub(crate) mod shared;
 pub mod validate;
 
 /// Well-known system addresses (FHIR R4 terminologies page).

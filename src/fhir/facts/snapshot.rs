@@ -1,0 +1,266 @@
+//! Snapshots from differentials: a walk over the base, with the differential laid over it.
+//!
+//! Handles what profiles use: overlays, new slices (with their own children), slices of choices
+//! (`value[x]:valueQuantity`, or `valueQuantity` for short), and steps into a data type. It reads
+//! facts only, so a generated snapshot has no texts.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Element, Structure};
+
+/// Fills `elements` where only a differential was given. Returns what has no known base.
+pub(super) fn complete(structures: &mut [Structure]) -> Vec<String> {
+    let mut at: HashMap<String, usize> = HashMap::new();
+    for (index, structure) in structures.iter().enumerate() {
+        at.insert(structure.url.clone(), index);
+    }
+    let mut failed = Vec::new();
+    let mut tried = HashSet::new();
+    for index in 0..structures.len() {
+        one(index, structures, &at, &mut failed, &mut tried);
+    }
+    failed
+}
+
+fn one(
+    index: usize,
+    all: &mut [Structure],
+    at: &HashMap<String, usize>,
+    failed: &mut Vec<String>,
+    tried: &mut HashSet<usize>,
+) {
+    if !all[index].elements.is_empty() || !tried.insert(index) {
+        return;
+    }
+    let base_url = all[index].base.clone();
+    let base = at.get(without_version(&base_url)).copied();
+    if let Some(base) = base {
+        one(base, all, at, failed, tried);
+    }
+    let base = base
+        .map(|base| all[base].elements.clone())
+        .unwrap_or_default();
+    if base.is_empty() {
+        failed.push(all[index].url.clone());
+        return;
+    }
+    let differential = std::mem::take(&mut all[index].differential);
+    let url = all[index].url.clone();
+    all[index].elements = Overlay {
+        all,
+        at,
+        out: base,
+        url,
+    }
+    .run(&differential);
+}
+
+/// An address without `|version`.
+fn without_version(url: &str) -> &str {
+    url.split('|').next().unwrap_or(url)
+}
+
+struct Overlay<'a> {
+    all: &'a [Structure],
+    at: &'a HashMap<String, usize>,
+    out: Vec<Element>,
+    url: String,
+}
+
+impl Overlay<'_> {
+    fn run(mut self, differential: &[Element]) -> Vec<Element> {
+        let mut renamed: Vec<(String, String)> = Vec::new();
+        for element in differential {
+            let mut element = element.clone();
+            for (from, to) in &renamed {
+                if let Some(rest) = element.id.strip_prefix(from.as_str())
+                    && (rest.is_empty() || rest.starts_with(['.', ':']))
+                {
+                    element.id = format!("{to}{rest}");
+                }
+            }
+            if let Some(index) = self.place(&element.id) {
+                self.lay(index, &element);
+            } else if let Some((long, slice)) = self.short_choice(&element.id) {
+                renamed.push((element.id.clone(), long.clone()));
+                element.id = long;
+                element.slice = slice;
+                if let Some(index) = self.place(&element.id) {
+                    self.lay(index, &element);
+                }
+            }
+        }
+        self.out
+    }
+
+    fn find(&self, id: &str) -> Option<usize> {
+        self.out.iter().position(|element| element.id == id)
+    }
+
+    /// `X.valueQuantity` meant as `X.value[x]:valueQuantity`.
+    fn short_choice(&self, id: &str) -> Option<(String, String)> {
+        let (parent, name) = id.rsplit_once('.')?;
+        self.out.iter().find_map(|element| {
+            let stem = element
+                .id
+                .strip_prefix(parent)?
+                .strip_prefix('.')?
+                .strip_suffix("[x]")?;
+            let rest = name.strip_prefix(stem)?;
+            let fits = rest.starts_with(|c: char| c.is_ascii_uppercase()) && !stem.contains('.');
+            fits.then(|| (format!("{}:{name}", element.id), name.to_owned()))
+        })
+    }
+
+    /// Where the element of this id stands; made room for, if it can be.
+    fn place(&mut self, id: &str) -> Option<usize> {
+        if let Some(index) = self.find(id) {
+            return Some(index);
+        }
+        let (parent, last) = id.rsplit_once('.').unwrap_or(("", id));
+        if let Some((name, slice)) = last.split_once(':') {
+            let whole = if parent.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{parent}.{name}")
+            };
+            // A slice of a slice (`a/b`) starts from the slice that it refines.
+            let origin = match slice.rsplit_once('/') {
+                Some((outer, _)) => format!("{whole}:{outer}"),
+                None => whole.clone(),
+            };
+            let from = self.place(&origin)?;
+            let mut made = self.out[from].clone();
+            made.id = id.to_owned();
+            made.slice = slice.to_owned();
+            made.slicing = None;
+            made.min = Some(0);
+            if let Some(stem) = name.strip_suffix("[x]")
+                && let Some(code) = slice.strip_prefix(stem)
+            {
+                made.types.retain(|one| one.code.eq_ignore_ascii_case(code));
+                if self.out[from].slicing.is_none() {
+                    self.out[from].slicing = Some(super::SlicingFacts {
+                        discriminators: vec![("type".to_owned(), "$this".to_owned())],
+                        rules: "open".to_owned(),
+                        ordered: false,
+                    });
+                }
+            }
+            let end = self.end_of(&whole);
+            self.out.insert(end, made);
+            return Some(end);
+        }
+        if parent.is_empty() {
+            return None;
+        }
+        let above = self.place(parent)?;
+        self.open(above, parent);
+        self.find(id)
+    }
+
+    /// The index after the last element that belongs to `id`, slices of it included.
+    fn end_of(&self, id: &str) -> usize {
+        self.out
+            .iter()
+            .rposition(|element| {
+                element
+                    .id
+                    .strip_prefix(id)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ':']))
+            })
+            .map_or(self.out.len(), |last| last + 1)
+    }
+
+    /// Brings in the children of an element that has none yet.
+    fn open(&mut self, index: usize, id: &str) {
+        let inside = format!("{id}.");
+        if self
+            .out
+            .iter()
+            .any(|element| element.id.starts_with(&inside))
+        {
+            return;
+        }
+        let element = &self.out[index];
+        let unsliced = id.rsplit_once(':').filter(|(_, rest)| !rest.contains('.'));
+        let (from, source): (String, Vec<Element>) = if let Some((whole, _)) = unsliced
+            && self
+                .out
+                .iter()
+                .any(|each| each.id.starts_with(&format!("{whole}.")))
+        {
+            (whole.to_owned(), self.out.clone())
+        } else if !element.content.is_empty() {
+            (element.content.clone(), self.out.clone())
+        } else if let [only] = element.types.as_slice() {
+            let profiled = only
+                .profiles
+                .first()
+                .map(|url| without_version(url).to_owned());
+            let plain = format!("http://hl7.org/fhir/StructureDefinition/{}", only.code);
+            let Some(found) = profiled
+                .and_then(|url| self.at.get(&url))
+                .filter(|found| !self.all[**found].elements.is_empty())
+                .or_else(|| self.at.get(&plain))
+            else {
+                return;
+            };
+            let structure = &self.all[*found];
+            (structure.type_name.clone(), structure.elements.clone())
+        } else {
+            return;
+        };
+        let path = element.path.clone();
+        let dotted = format!("{from}.");
+        let mut at = index + 1;
+        for mut child in source {
+            let Some(rest) = child.id.strip_prefix(&dotted) else {
+                continue;
+            };
+            child.path = format!("{path}.{}", unsliced_path(rest));
+            child.id = format!("{inside}{rest}");
+            self.out.insert(at, child);
+            at += 1;
+        }
+    }
+
+    /// Lays what the differential says over the element.
+    fn lay(&mut self, index: usize, from: &Element) {
+        let to = &mut self.out[index];
+        to.min = from.min.or(to.min);
+        to.max = from.max.or(to.max);
+        if !from.types.is_empty() {
+            to.types.clone_from(&from.types);
+        }
+        to.fixed = from.fixed.clone().or(to.fixed.take());
+        to.pattern = from.pattern.clone().or(to.pattern.take());
+        to.min_value = from.min_value.clone().or(to.min_value.take());
+        to.max_value = from.max_value.clone().or(to.max_value.take());
+        to.binding = from.binding.clone().or(to.binding.take());
+        to.slicing = from.slicing.clone().or(to.slicing.take());
+        to.max_length = from.max_length.or(to.max_length);
+        to.modifier |= from.modifier;
+        if to.slice.is_empty() {
+            to.slice.clone_from(&from.slice);
+        }
+        for constraint in &from.constraints {
+            if to.constraints.iter().all(|own| own.key != constraint.key) {
+                let mut own = constraint.clone();
+                if own.source.is_empty() {
+                    own.source.clone_from(&self.url);
+                }
+                to.constraints.push(own);
+            }
+        }
+    }
+}
+
+/// An id's steps without slice names.
+fn unsliced_path(id: &str) -> String {
+    let steps: Vec<&str> = id
+        .split('.')
+        .map(|step| step.split(':').next().unwrap_or(step))
+        .collect();
+    steps.join(".")
+}
