@@ -2,6 +2,7 @@
 
 mod artefact;
 mod check_config;
+pub(crate) mod definitions;
 mod demo;
 mod map;
 mod serve;

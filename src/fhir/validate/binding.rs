@@ -1,0 +1,88 @@
+//! Rules `binding-required`, `binding-extensible`, `code-unknown`; `not-checked` where nobody here can
+//! tell. Preferred sets are not asked.
+
+use serde_json::Value;
+
+use super::at::At;
+use super::check::Check;
+use super::model::Binding;
+use super::terminology::Answer;
+use crate::fhir::facts::Strength;
+use crate::issue::Severity;
+
+impl Check<'_> {
+    /// A bound value: a code, a Coding, a CodeableConcept, a Quantity, a string or URI.
+    pub(super) fn binding(&mut self, binding: &Binding, value: &Value, at: &At<'_>) {
+        let required = binding.strength == Strength::Required;
+        if !required && binding.strength != Strength::Extensible {
+            return;
+        }
+        match (self.answer(&binding.set, value), required) {
+            (Answer::In, _) => {}
+            (Answer::Out, true) => {
+                let words = format!("no code of the required value set {}", binding.set);
+                self.error("code-invalid", "binding-required", at, words);
+            }
+            (Answer::Out, false) => {
+                let words = format!("no code of the extensible value set {}", binding.set);
+                self.say(
+                    Severity::Warning,
+                    "code-invalid",
+                    "binding-extensible",
+                    at,
+                    words,
+                );
+            }
+            (Answer::Unknown, true) => {
+                let words = format!("not checked: {} cannot be decided here", binding.set);
+                self.say(Severity::Warning, "not-supported", "not-checked", at, words);
+            }
+            (Answer::Unknown, false) => {}
+        }
+    }
+
+    /// Whether a value is in a set; one coding of a concept is enough.
+    pub(super) fn answer(&self, set: &str, value: &Value) -> Answer {
+        let terminology = &self.core.terminology;
+        let text = |value: &'_ Value, key: &str| -> Option<String> {
+            value.get(key).and_then(Value::as_str).map(str::to_owned)
+        };
+        match value {
+            Value::String(code) => terminology.ask(set, None, code),
+            Value::Object(map) if map.contains_key("coding") => {
+                let mut out = Answer::Out;
+                for coding in map
+                    .get("coding")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                {
+                    match self.answer(set, coding) {
+                        Answer::In => return Answer::In,
+                        Answer::Unknown => out = Answer::Unknown,
+                        Answer::Out => {}
+                    }
+                }
+                out
+            }
+            Value::Object(_) => match (text(value, "system"), text(value, "code")) {
+                (Some(system), Some(code)) => terminology.ask(set, Some(&system), &code),
+                _ => Answer::Out,
+            },
+            // Of a wrong type: another rule's matter.
+            _ => Answer::In,
+        }
+    }
+
+    /// A code must be one of its system, where all of the system's codes are known.
+    pub(super) fn coding_of_system(&mut self, coding: &Value, at: &At<'_>) {
+        let text = |key: &str| coding.get(key).and_then(Value::as_str);
+        let (Some(system), Some(code)) = (text("system"), text("code")) else {
+            return;
+        };
+        if self.core.terminology.of_system(system, code) == Answer::Out {
+            let words = "the code is none of its code system's";
+            self.error("code-invalid", "code-unknown", at, words);
+        }
+    }
+}

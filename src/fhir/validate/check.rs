@@ -1,0 +1,198 @@
+//! One run over one resource: what it carries along, and how a resource and its inner ones are begun.
+//!
+//! The rules are `impl` blocks of [`Check`], a file each.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::at::At;
+use super::model::{Model, Profile};
+use super::terminology::Terminology;
+use super::vitals;
+use crate::issue::{Issue, Severity};
+
+/// What all runs share.
+#[derive(Debug, Default)]
+pub(super) struct Core {
+    pub model: Model,
+    pub terminology: Terminology,
+    /// Whether vital-signs profiles hold by LOINC code.
+    pub vital_signs: bool,
+}
+
+/// One run.
+pub(super) struct Check<'a> {
+    pub core: &'a Core,
+    pub issues: Vec<Issue>,
+    /// The resource whose `contained` local references point into.
+    pub root: &'a Value,
+    /// The Bundle around it.
+    pub bundle: Option<&'a Value>,
+    /// Names on the way to the resource that is being checked.
+    pub above: usize,
+    /// The profile whose rules are being checked.
+    pub profile: Option<Arc<str>>,
+    /// How many checks of profiles stand inside each other.
+    pub depth: u8,
+}
+
+impl<'a> Check<'a> {
+    pub(super) fn new(core: &'a Core, root: &'a Value) -> Self {
+        Check {
+            core,
+            issues: Vec::new(),
+            root,
+            bundle: None,
+            above: 0,
+            profile: None,
+            depth: 0,
+        }
+    }
+
+    /// Notes what is wrong, under the profile being checked.
+    pub(super) fn say(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        rule: &'static str,
+        at: &At<'_>,
+        words: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        let mut issue = Issue::error(code, rule, at.text(), words);
+        issue.severity = severity;
+        if let Some(profile) = &self.profile {
+            issue = issue.of(profile.to_string());
+        }
+        self.issues.push(issue);
+    }
+
+    pub(super) fn error(
+        &mut self,
+        code: &'static str,
+        rule: &'static str,
+        at: &At<'_>,
+        words: impl Into<std::borrow::Cow<'static, str>>,
+    ) {
+        self.say(Severity::Error, code, rule, at, words);
+    }
+
+    /// A resource, alone or inside another: its type, then the profiles it claims and those asked for.
+    pub(super) fn resource(&mut self, value: &'a Value, asked: &[&str], at: &At<'_>) {
+        let core = self.core;
+        if !value.is_object() {
+            self.error("structure", "type", at, "a resource is an object");
+            return;
+        }
+        let kind = match value.get("resourceType") {
+            Some(Value::String(kind)) => kind.as_str(),
+            _ => {
+                self.error(
+                    "structure",
+                    "resource-type",
+                    at,
+                    "a resource needs its resourceType",
+                );
+                return;
+            }
+        };
+        let Some(shape) = core.model.resources.get(kind) else {
+            self.error(
+                "structure",
+                "resource-type",
+                at,
+                "resourceType is no resource type of R4",
+            );
+            return;
+        };
+        let outer = (self.above, self.profile.take());
+        self.above = at.names().len();
+        self.object(*shape, kind, value, at);
+        self.profiles(kind, value, asked, at);
+        (self.above, self.profile) = outer;
+    }
+
+    fn profiles(&mut self, kind: &'a str, value: &'a Value, asked: &[&str], at: &At<'_>) {
+        let core = self.core;
+        let mut urls: Vec<(&str, bool)> = Vec::new();
+        for url in asked {
+            urls.push((url, true));
+        }
+        let claimed = value.get("meta").and_then(|meta| meta.get("profile"));
+        for url in claimed.and_then(Value::as_array).into_iter().flatten() {
+            urls.extend(url.as_str().map(|url| (url, false)));
+        }
+        if core.vital_signs && kind == "Observation" {
+            for url in vitals::profiles(value) {
+                urls.push((url, false));
+            }
+        }
+        let mut done: Vec<*const Profile> = Vec::new();
+        for (url, asked) in urls {
+            let Some(profile) = core.model.profiles.get(url) else {
+                if url.strip_prefix("http://hl7.org/fhir/StructureDefinition/") == Some(kind) {
+                    continue;
+                }
+                let severity = if asked {
+                    Severity::Error
+                } else {
+                    Severity::Warning
+                };
+                let words = "a profile that is not known here: not checked";
+                self.say(severity, "not-found", "profile-unknown", at, words);
+                continue;
+            };
+            if done.contains(&Arc::as_ptr(profile)) {
+                continue;
+            }
+            done.push(Arc::as_ptr(profile));
+            if *profile.kind != *kind {
+                let words = format!("the profile is one of {}", profile.kind);
+                self.error("invalid", "profile-type", at, words);
+                continue;
+            }
+            self.under(profile, value, at);
+        }
+    }
+
+    /// Checks what a profile says beyond its type.
+    pub(super) fn under(&mut self, profile: &'a Arc<Profile>, value: &'a Value, at: &At<'_>) {
+        if self.depth > 16 {
+            return;
+        }
+        let outer = self.profile.replace(Arc::clone(&profile.name));
+        self.depth += 1;
+        self.children(&profile.root.children, value, at);
+        self.depth -= 1;
+        self.profile = outer;
+    }
+
+    /// Whether a value meets one of the profiles; profiles that are not known cannot be missed.
+    /// Notes nothing.
+    pub(super) fn meets(&mut self, urls: &'a [Box<str>], value: &'a Value, at: &At<'_>) -> bool {
+        let core = self.core;
+        let noted = std::mem::take(&mut self.issues);
+        let met = urls.iter().any(|url| match core.model.profiles.get(url) {
+            None => core_type_fits(url, value),
+            Some(profile) => {
+                self.issues.clear();
+                let kind = value.get("resourceType").and_then(Value::as_str);
+                kind.is_none_or(|kind| *profile.kind == *kind) && {
+                    self.under(profile, value, at);
+                    !crate::issue::any_error(&self.issues)
+                }
+            }
+        });
+        self.issues = noted;
+        met
+    }
+}
+
+/// Whether an address is the one of the value's own type, or of a profile that nobody knows here.
+fn core_type_fits(url: &str, value: &Value) -> bool {
+    let Some(name) = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/") else {
+        return true;
+    };
+    let kind = value.get("resourceType").and_then(Value::as_str);
+    name == "Resource" || kind.is_none_or(|kind| kind == name)
+}

@@ -1,0 +1,62 @@
+//! R4's vital-signs profiles by LOINC code: they hold for an Observation that has the code, whether
+//! it claims them or not (R4 says so, on the page of the vital signs).
+
+use serde_json::Value;
+
+use crate::fhir::system;
+
+const PROFILES: &[(&str, &str)] = &[
+    (
+        "85353-1",
+        "http://hl7.org/fhir/StructureDefinition/vitalspanel",
+    ),
+    ("9279-1", "http://hl7.org/fhir/StructureDefinition/resprate"),
+    (
+        "8867-4",
+        "http://hl7.org/fhir/StructureDefinition/heartrate",
+    ),
+    (
+        "2708-6",
+        "http://hl7.org/fhir/StructureDefinition/oxygensat",
+    ),
+    (
+        "59408-5",
+        "http://hl7.org/fhir/StructureDefinition/oxygensat",
+    ),
+    ("8310-5", "http://hl7.org/fhir/StructureDefinition/bodytemp"),
+    (
+        "8302-2",
+        "http://hl7.org/fhir/StructureDefinition/bodyheight",
+    ),
+    (
+        "9843-4",
+        "http://hl7.org/fhir/StructureDefinition/headcircum",
+    ),
+    (
+        "29463-7",
+        "http://hl7.org/fhir/StructureDefinition/bodyweight",
+    ),
+    ("39156-5", "http://hl7.org/fhir/StructureDefinition/bmi"),
+    ("85354-9", "http://hl7.org/fhir/StructureDefinition/bp"),
+    ("55284-4", "http://hl7.org/fhir/StructureDefinition/bp"),
+];
+
+/// The profiles that an Observation must meet for its code.
+pub(super) fn profiles(resource: &Value) -> Vec<&'static str> {
+    let codings = resource.pointer("/code/coding").and_then(Value::as_array);
+    let mut out = Vec::new();
+    for coding in codings.into_iter().flatten() {
+        if coding.get("system").and_then(Value::as_str) != Some(system::LOINC) {
+            continue;
+        }
+        let Some(code) = coding.get("code").and_then(Value::as_str) else {
+            continue;
+        };
+        for (own, profile) in PROFILES {
+            if *own == code && !out.contains(profile) {
+                out.push(*profile);
+            }
+        }
+    }
+    out
+}
