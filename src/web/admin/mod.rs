@@ -5,6 +5,7 @@
 
 mod html;
 mod status;
+mod status_page;
 mod story;
 mod unmatched;
 mod words;

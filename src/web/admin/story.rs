@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::html::{esc, page as whole};
-use super::status::{presses, record_address};
+use super::status_page::{presses, record_address};
 use super::words;
 use crate::clock::Time;
 use crate::sync::house::Tenant;
