@@ -27,6 +27,8 @@ mod guard;
 mod health;
 mod partners;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
