@@ -89,6 +89,7 @@ fn files(below: &str) -> Vec<File> {
     rust_files(&root, &mut paths);
     paths.sort();
     assert!(!paths.is_empty());
+    let tests = test_modules(&paths);
     paths
         .iter()
         .map(|path| {
@@ -98,7 +99,11 @@ fn files(below: &str) -> Vec<File> {
                 .expect("below the root")
                 .to_string_lossy()
                 .replace('\\', "/");
-            let code = if is_test(&name) {
+            let code = if is_test(&name)
+                || tests
+                    .iter()
+                    .any(|t| path.starts_with(t) || path.with_extension("") == *t)
+            {
                 String::new()
             } else {
                 before_tests(&bare(&whole)).to_owned()
@@ -106,6 +111,29 @@ fn files(below: &str) -> Vec<File> {
             File { name, whole, code }
         })
         .collect()
+}
+
+/// Modules that a file declares for tests only: their paths without `.rs`.
+fn test_modules(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    for path in paths {
+        let code = bare(&std::fs::read_to_string(path).expect("a source file"));
+        for (at, mark) in code.match_indices("#[cfg(test)]") {
+            let after = code[at + mark.len()..].trim_start();
+            let after = after
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub ");
+            let Some(rest) = after.strip_prefix("mod ") else {
+                continue;
+            };
+            let home = match path.file_name().and_then(|n| n.to_str()) {
+                Some("mod.rs" | "lib.rs") => path.parent().unwrap_or(path).to_owned(),
+                _ => path.with_extension(""),
+            };
+            out.push(home.join(ident(rest)));
+        }
+    }
+    out
 }
 
 fn is_test(name: &str) -> bool {

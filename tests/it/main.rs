@@ -1,3 +1,8 @@
 //! The integration tests: one binary.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test that cannot go on must stop, and its tools with it"
+)]
+
 mod floors;
