@@ -180,13 +180,25 @@ pub fn kind_of(resource_type: &str) -> Option<Kind> {
 /// # Errors
 /// What keeps it from being read.
 pub fn from_fhir(kind: Kind, bundle: &[Value], env: &MapEnv) -> Result<FromFhir, Vec<Issue>> {
-    let _ = (bundle, env);
-    Err(vec![Issue::error(
-        "not-supported",
-        "not-mapped",
-        "",
-        format!("{kind} is not read from FHIR"),
-    )])
+    match kind {
+        Kind::Client => client::from_fhir(bundle, env),
+        Kind::Staff => staff::from_fhir(bundle, env),
+        Kind::Pharmacy => pharmacy::from_fhir(bundle, env),
+        Kind::Laboratory => laboratory::from_fhir(bundle, env),
+        Kind::Episode => episode::from_fhir(bundle, env),
+        Kind::Evaluation => evaluation::from_fhir(bundle, env),
+        Kind::Consent => consent::from_fhir(bundle, env),
+        Kind::ClientMerge => client_merge::from_fhir(bundle, env),
+        Kind::MedicationRequest => medication_request::from_fhir(bundle, env),
+        Kind::Observation | Kind::CarePlan | Kind::Dispense | Kind::OrderEvent => {
+            Err(vec![Issue::error(
+                "not-supported",
+                "not-mapped",
+                "",
+                format!("{kind} is not read from FHIR"),
+            )])
+        }
+    }
 }
 
 /// A record, typed. Made by [`contract::parse`] only, so that it has passed its schema.

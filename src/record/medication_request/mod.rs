@@ -1,11 +1,21 @@
 //! An order for a drug (domain.md section 7, med_order).
 
+mod codes;
+mod dosage;
 mod frequency;
+mod from_fhir;
 mod model;
 mod rules;
 mod signature;
 mod standing;
+pub(crate) mod take;
+#[cfg(test)]
+mod tests;
+pub(crate) mod to_fhir;
 
+pub(crate) use dosage::read_quantity;
+pub(crate) use from_fhir::{DrugPlace, read_drug};
+pub use from_fhir::{LOSSES, from_fhir};
 pub use model::{
     Decline, DeclineReason, Delivery, DispenseLimit, DrugClass, Epcs, Factor, Frequency,
     HistoryEntry, MedicationRequest, ReasonCode, State, StateReason, TaperStep, YesNo,
@@ -90,7 +100,7 @@ impl Mapping for MedicationRequest {
         rules::check(self, context, env)
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        to_fhir::to_fhir(self, context, env)
     }
 }

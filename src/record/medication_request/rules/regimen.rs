@@ -82,14 +82,6 @@ pub(super) fn taper(case: &Case<'_>, issues: &mut Vec<Issue>) {
             "a taper has steps, and only a taper (frequency_code TAPER) has",
         ));
     }
-    if !order.taper_steps.is_empty() && order.dose_unit.is_none() {
-        issues.push(Issue::error(
-            "required",
-            "taper-unit",
-            "/dose_unit",
-            "the steps of a taper need the unit of their amounts",
-        ));
-    }
     let mut last = 0;
     for (n, step) in order.taper_steps.iter().enumerate() {
         if step.day_to < step.day_from {

@@ -109,8 +109,6 @@ const BROKEN: &[(&str, &str, Break, &[(&str, &str)])] = &[
         &[("taper-steps", "/taper_steps")]),
     ("taper-order", "clonazepam-taper", |v| v["record"]["taper_steps"][1]["day_from"] = json!(7),
         &[("taper-order", "/taper_steps/1/day_from")]),
-    ("taper-unit", "clonazepam-taper", |v| remove(v, "/record", "dose_unit"),
-        &[("taper-unit", "/dose_unit")]),
     ("dose-range", "lorazepam-prn", |v| v["record"]["dose_max"] = json!(0.5),
         &[("dose-range", "/dose_max")]),
     ("quantity-fixed", "sertraline", |v| v["record"]["qty"] = json!(60),
