@@ -6,3 +6,4 @@
 )]
 
 mod floors;
+mod source;

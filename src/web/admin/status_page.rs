@@ -178,7 +178,7 @@ impl<'a> Shown<'a> {
         for (name, n) in [
             ("waiting", words::jobs(p, State::Waiting)),
             ("retrying", p.retrying),
-            ("held by consent", p.held),
+            ("held", p.held),
             ("sending", words::jobs(p, State::Sending)),
             ("asking", words::jobs(p, State::Asking)),
             ("parked", words::jobs(p, State::Parked)),

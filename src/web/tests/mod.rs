@@ -1,5 +1,6 @@
 //! The doors against a store of fixed answers: who is let in, what is too much, what people see and do.
 
+mod browser;
 mod doors;
 mod fixed_store;
 mod pages;
