@@ -4,8 +4,15 @@
 //! arrived; each counts for itself what it got twice and out of order. A simulated partner is strict
 //! where real ones are, and knows nothing of the gateway's insides.
 
+pub mod clinic;
+pub mod ehr;
+pub mod faults;
 pub mod journal;
 pub mod loopback;
+pub mod order;
 
+pub use clinic::ClinicSim;
+pub use ehr::EhrSim;
+pub use faults::{Fault, Faults};
 pub use journal::{Journal, JournalLine};
 pub use loopback::{Loopback, Peer, Switch};

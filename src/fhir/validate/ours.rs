@@ -5,7 +5,10 @@
 use crate::fhir::facts::Definitions;
 
 /// File name and content.
-const FILES: &[(&str, &str)] = &[];
+const FILES: &[(&str, &str)] = &[(
+    "redisclosure-notice.json",
+    include_str!("../../../fhir-profiles/ours/redisclosure-notice.json"),
+)];
 
 /// Their definitions.
 pub(super) fn definitions() -> Definitions {

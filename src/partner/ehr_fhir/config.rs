@@ -1,0 +1,172 @@
+//! The keys of an EHR's block, and the client that they make.
+//!
+//! Messages name keys and never values.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::partner::settings::Settings;
+use crate::partner::wire::{Credential, HttpSettings};
+
+/// The manual's page of this kind.
+pub const DOC: &str = r#"# kind = "ehr-fhir": an EHR that is written to over FHIR R4 REST.
+url = "https://ehr.example/fhir"   # its base address, without a slash at the end
+# Resource types that it takes; the others make no effects, and a warning says so.
+takes = ["Patient", "MedicationRequest", "Observation", "CarePlan", "Goal", "CareTeam", "Condition", "Provenance"]
+patients = "searched"              # how a patient gets a row in the crosswalk: "searched" by identifier;
+                                   # "created" where the search finds none; "configured" in [patient_ids]
+# patient_system = "urn:oid:1.2.3" # search patients by their identifier of this system instead of ours
+create = "search-first"            # or "conditional": it honours If-None-Exist
+if_match = true                    # it keeps versions and honours If-Match
+on_change = "overwrite"            # when its copy changed since we wrote it: write ours over the version
+                                   # just read, or "park" for a person to decide
+bearer_file = "ehr.token"          # first line, read at each attempt; or: bearer = "…"
+# ca_file = "ehr-ca.pem"           # certificates trusted besides the system's
+connect_timeout_ms = 5000          # look-up, connect, TLS; what fails here is charged to the partner
+answer_bytes_max = 4194304         # of an answer that are read
+bundle_entries_max = 1000          # of a bundle that it sends us
+# [headers]                        # sent with every request
+# [patient_ids]                    # identifier value = its id, for patients = "configured"
+"#;
+
+/// How a patient gets a row in the crosswalk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patients {
+    /// Found by identifier, never made.
+    Searched,
+    /// Made where none is found.
+    Created,
+    /// Listed in the config.
+    Configured,
+}
+
+/// How a resource is created so that a repeat does not make two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Create {
+    /// `If-None-Exist`.
+    Conditional,
+    /// A search right before.
+    SearchFirst,
+}
+
+/// What happens when their copy changed since we wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnChange {
+    /// Ours is written over the version that was just read.
+    Overwrite,
+    /// A person decides.
+    Park,
+}
+
+/// An EHR's capabilities and policies.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its base address, without a slash at its end.
+    pub url: String,
+    /// The types it takes.
+    pub takes: Vec<String>,
+    /// Its patients.
+    pub patients: Patients,
+    /// The identifier system that its patients are searched by, where it is not ours.
+    pub patient_system: Option<String>,
+    /// Identifier value → its id, for [`Patients::Configured`].
+    pub patient_ids: HashMap<String, String>,
+    /// Creating.
+    pub create: Create,
+    /// Whether it keeps versions.
+    pub if_match: bool,
+    /// Their changes.
+    pub on_change: OnChange,
+    /// Entries of an inbound bundle at most.
+    pub entries_max: usize,
+    /// The client.
+    pub http: HttpSettings,
+}
+
+const TAKES: [&str; 8] = [
+    "Patient",
+    "MedicationRequest",
+    "Observation",
+    "CarePlan",
+    "Goal",
+    "CareTeam",
+    "Condition",
+    "Provenance",
+];
+
+impl Config {
+    /// Reads the block.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(mut s: Settings, timeout: Duration) -> Result<Config, Vec<String>> {
+        let mut takes = s.texts("takes");
+        if takes.is_empty() {
+            takes = TAKES.map(str::to_owned).to_vec();
+        }
+        let credential = match (s.secret_opt("bearer"), s.text_opt("bearer_file")) {
+            (Some(_), Some(_)) => {
+                s.fault("bearer_file", "cannot stand beside bearer");
+                Credential::None
+            }
+            (Some(token), None) => Credential::Fixed(token),
+            (None, Some(path)) => Credential::File(PathBuf::from(path)),
+            (None, None) => Credential::None,
+        };
+        let patient_ids: HashMap<String, String> = s
+            .secrets("patient_ids")
+            .into_iter()
+            .map(|(value, id)| (value, id.into_revealed()))
+            .collect();
+        let config = Config {
+            url: s.url("url").trim_end_matches('/').to_owned(),
+            takes,
+            patients: s.one_of(
+                "patients",
+                &[
+                    ("searched", Patients::Searched),
+                    ("created", Patients::Created),
+                    ("configured", Patients::Configured),
+                ],
+                Patients::Searched,
+            ),
+            patient_system: s.text_opt("patient_system"),
+            patient_ids,
+            create: s.one_of(
+                "create",
+                &[
+                    ("conditional", Create::Conditional),
+                    ("search-first", Create::SearchFirst),
+                ],
+                Create::SearchFirst,
+            ),
+            if_match: s.flag("if_match", true),
+            on_change: s.one_of(
+                "on_change",
+                &[("overwrite", OnChange::Overwrite), ("park", OnChange::Park)],
+                OnChange::Overwrite,
+            ),
+            entries_max: usize::try_from(s.number("bundle_entries_max", 1000, 1, 100_000))
+                .unwrap_or(1000),
+            http: HttpSettings {
+                timeout,
+                connect_timeout: Duration::from_millis(s.number(
+                    "connect_timeout_ms",
+                    5000,
+                    1,
+                    60_000,
+                )),
+                body_max: usize::try_from(s.number("answer_bytes_max", 4 << 20, 1024, 64 << 20))
+                    .unwrap_or(4 << 20),
+                credential,
+                headers: s.secrets("headers"),
+                ca_file: s.text_opt("ca_file").map(PathBuf::from),
+            },
+        };
+        if config.patients == Patients::Configured && config.patient_ids.is_empty() {
+            s.fault("patient_ids", "is missing for patients = \"configured\"");
+        }
+        s.finish(config)
+    }
+}

@@ -1,0 +1,351 @@
+//! From checked resources to effects: what one EHR gets of a record, in the order in which it can take
+//! it. Pure, at acceptance.
+//!
+//! A payload is the resource as it was checked, without what the EHR gives itself (`id`,
+//! `meta.versionId`, `meta.lastUpdated`), with a hole for every reference to something of ours. Two
+//! things may differ from the checked resource, both declared in our profiles: the notice of
+//! 42 CFR 2.32 as an extension, and, for a cancel, content left out.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::issue::Issue;
+use crate::partner::ehr_fhir::config::{Config, Patients};
+use crate::record::MapEnv;
+use crate::sync::job::{EffectKind, Find, Hole, NewEffect, Payload, Purpose, payload_hash};
+use crate::sync::ports::{CheckedPart, Encoded, Outgoing};
+
+/// The media type of FHIR in JSON.
+pub const FHIR_JSON: &str = "application/fhir+json";
+
+/// The extension that carries the notice that accompanies a disclosure (42 CFR 2.32).
+pub const NOTICE: &str = "https://fhir-gateway.example/StructureDefinition/redisclosure-notice";
+
+/// What this EHR gets.
+pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
+    let mut encoded = Encoded::default();
+    let mut left_out = BTreeSet::new();
+    let parts: Vec<&CheckedPart> = if out.purpose == Purpose::Cancel {
+        out.parts.iter().take(1).collect()
+    } else {
+        in_order(out.parts)
+    };
+    for part in parts {
+        let resource = part.checked.resource();
+        if takes(config, resource, out) {
+            encoded.effects.push(one(config, out, resource, false));
+        } else {
+            left_out.insert(kind_of(resource).to_owned());
+        }
+    }
+    if out.purpose != Purpose::Cancel {
+        for part in out.retracted {
+            let resource = part.checked.resource();
+            if takes(config, resource, out)
+                && let Some(resource) = in_error(resource)
+            {
+                encoded.effects.push(one(config, out, &resource, true));
+            }
+        }
+    }
+    for resource_type in left_out {
+        encoded.issues.push(Issue::warning(
+            "not-supported",
+            "type-not-taken",
+            resource_type,
+            "the partner does not take this type; nothing of it goes there",
+        ));
+    }
+    if let Some(effect) = patient(config, out, &encoded.effects) {
+        encoded.effects.insert(0, effect);
+    }
+    encoded
+}
+
+/// Whether the EHR takes it: its type, and for a Provenance that of something it speaks about.
+fn takes(config: &Config, resource: &Value, out: &Outgoing<'_>) -> bool {
+    let listed = |name: &str| config.takes.iter().any(|t| t == name);
+    let name = kind_of(resource);
+    if name != "Provenance" || out.record.is_none() {
+        return listed(name);
+    }
+    let about = resource["target"].as_array().is_some_and(|targets| {
+        targets
+            .iter()
+            .filter_map(|t| t["reference"].as_str()?.split_once('/'))
+            .any(|(name, _)| listed(name))
+    });
+    listed(name) && about
+}
+
+fn kind_of(resource: &Value) -> &str {
+    resource["resourceType"].as_str().unwrap_or_default()
+}
+
+/// The patient's effect, first, if anything refers to it.
+fn patient(config: &Config, out: &Outgoing<'_>, effects: &[NewEffect]) -> Option<NewEffect> {
+    let resource = out.patient?.checked.resource();
+    let id = resource["id"].as_str()?;
+    if effects.iter().any(|e| e.our_id == id) {
+        return None;
+    }
+    let referred = effects
+        .iter()
+        .filter_map(|e| e.payload.as_ref())
+        .flat_map(|p| &p.holes)
+        .any(|h| h.required() && h.our_id == id);
+    if !referred {
+        return None;
+    }
+    let mut effect = one(config, out, resource, false);
+    effect.kind = EffectKind::Patient;
+    if config.patients != Patients::Created || out.purpose == Purpose::Cancel {
+        effect.payload = None;
+    }
+    Some(effect)
+}
+
+/// One resource's effect.
+fn one(config: &Config, out: &Outgoing<'_>, resource: &Value, retract: bool) -> NewEffect {
+    let resource_type = kind_of(resource).to_owned();
+    let is_patient = resource_type == "Patient";
+    let mut body = resource.clone();
+    if out.purpose == Purpose::Cancel {
+        least(&mut body);
+    }
+    let our_id = theirs_to_give(&mut body);
+    let find = find(config, out.env, &body);
+    if let Some(notice) = out.notice.filter(|_| !retract && !is_patient) {
+        add_notice(&mut body, notice);
+    }
+    let mut holes = Vec::new();
+    find_holes(&body, &mut String::new(), &mut holes);
+    let bytes = body.to_string().into_bytes();
+    let linked_only = is_patient && config.patients != Patients::Created;
+    NewEffect {
+        kind: match (retract, linked_only) {
+            (true, _) => EffectKind::Retract,
+            (false, true) => EffectKind::Patient,
+            (false, false) => EffectKind::Upsert,
+        },
+        resource_type,
+        our_id,
+        find,
+        payload: (!linked_only).then(|| Payload {
+            media_type: FHIR_JSON.to_owned(),
+            hash: payload_hash(&out.env.key, &bytes, &holes),
+            bytes,
+            holes,
+        }),
+    }
+}
+
+/// Takes out what the EHR gives a resource itself; gives our id.
+fn theirs_to_give(body: &mut Value) -> String {
+    let Some(fields) = body.as_object_mut() else {
+        return String::new();
+    };
+    let id = fields.shift_remove("id");
+    if let Some(meta) = fields.get_mut("meta").and_then(Value::as_object_mut) {
+        meta.shift_remove("versionId");
+        meta.shift_remove("lastUpdated");
+        if meta.is_empty() {
+            fields.shift_remove("meta");
+        }
+    }
+    id.and_then(|id| id.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// How the EHR's copy is found again: by our identifier; a type without one by what it speaks about.
+fn find(config: &Config, env: &MapEnv, body: &Value) -> Find {
+    let ours = format!("{}/id/", env.base);
+    let identifiers: Vec<&Value> = match &body["identifier"] {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(_) => vec![&body["identifier"]],
+        _ => Vec::new(),
+    };
+    let by = |wanted: &dyn Fn(&str) -> bool| {
+        identifiers.iter().find_map(|i| {
+            let system = i["system"].as_str().filter(|s| wanted(s))?;
+            Some(Find::Identifier {
+                system: system.to_owned(),
+                value: i["value"].as_str()?.to_owned(),
+            })
+        })
+    };
+    let named = config
+        .patient_system
+        .as_deref()
+        .filter(|_| kind_of(body) == "Patient");
+    if let Some(found) = named
+        .and_then(|system| by(&|s| s == system))
+        .or_else(|| by(&|s| s.starts_with(&ours)))
+    {
+        return found;
+    }
+    match (
+        kind_of(body),
+        body["target"][0]["reference"].as_str(),
+        body["recorded"].as_str(),
+    ) {
+        ("Provenance", Some(target), Some(recorded)) => Find::Search(vec![
+            ("target".to_owned(), format!("{{{target}}}")),
+            ("recorded".to_owned(), recorded.to_owned()),
+        ]),
+        _ => Find::None,
+    }
+}
+
+fn add_notice(body: &mut Value, notice: &str) {
+    let extension = json!({"url": NOTICE, "valueString": notice});
+    match body.get_mut("extension").and_then(Value::as_array_mut) {
+        Some(extensions) => extensions.push(extension),
+        None => body["extension"] = json!([extension]),
+    }
+}
+
+/// Every reference to something of ours: relative, with a type and an id.
+fn find_holes(value: &Value, pointer: &mut String, holes: &mut Vec<Hole>) {
+    let length = pointer.len();
+    match value {
+        Value::Object(fields) => {
+            if let Some((resource_type, our_id)) = fields
+                .get("reference")
+                .and_then(Value::as_str)
+                .and_then(local)
+            {
+                holes.push(Hole {
+                    pointer: pointer.clone(),
+                    resource_type: resource_type.to_owned(),
+                    our_id: our_id.to_owned(),
+                });
+            }
+            for (name, child) in fields {
+                pointer.push('/');
+                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
+                find_holes(child, pointer, holes);
+                pointer.truncate(length);
+            }
+        }
+        Value::Array(items) => {
+            for (n, child) in items.iter().enumerate() {
+                pointer.push_str(&format!("/{n}"));
+                find_holes(child, pointer, holes);
+                pointer.truncate(length);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `Type/id` and nothing more.
+fn local(reference: &str) -> Option<(&str, &str)> {
+    let (resource_type, id) = reference.split_once('/')?;
+    let is_type = resource_type.starts_with(|c: char| c.is_ascii_uppercase())
+        && resource_type.bytes().all(|b| b.is_ascii_alphabetic());
+    let is_id = !id.is_empty()
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    (is_type && is_id).then_some((resource_type, id))
+}
+
+/// What is referred to comes before what refers to it, as far as there is no circle.
+fn in_order(parts: &[CheckedPart]) -> Vec<&CheckedPart> {
+    let name = |p: &CheckedPart| {
+        let r = p.checked.resource();
+        format!("{}/{}", kind_of(r), r["id"].as_str().unwrap_or_default())
+    };
+    let mut open: Vec<(&CheckedPart, String, Vec<Hole>)> = parts
+        .iter()
+        .map(|p| {
+            let mut holes = Vec::new();
+            find_holes(p.checked.resource(), &mut String::new(), &mut holes);
+            (p, name(p), holes)
+        })
+        .collect();
+    let mut out = Vec::with_capacity(parts.len());
+    while !open.is_empty() {
+        let free = open.iter().position(|(_, own, holes)| {
+            !open.iter().any(|(_, other, _)| {
+                other != own
+                    && holes
+                        .iter()
+                        .any(|h| *other == format!("{}/{}", h.resource_type, h.our_id))
+            })
+        });
+        out.push(open.remove(free.unwrap_or(0)).0);
+    }
+    out
+}
+
+/// The status that says "entered in error", by type; `None` for a type that has none.
+fn in_error(resource: &Value) -> Option<Value> {
+    let mut resource = resource.clone();
+    let fields = resource.as_object_mut()?;
+    match fields.get("resourceType")?.as_str()? {
+        "Goal" => {
+            fields.insert("lifecycleStatus".to_owned(), json!("entered-in-error"));
+        }
+        "Condition" | "AllergyIntolerance" => {
+            let name = fields.get("resourceType")?.as_str()?.to_lowercase();
+            let system = match name.as_str() {
+                "condition" => "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+                _ => "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification",
+            };
+            fields.shift_remove("clinicalStatus");
+            fields.insert(
+                "verificationStatus".to_owned(),
+                json!({"coding": [{"system": system, "code": "entered-in-error"}]}),
+            );
+        }
+        _ if fields.contains_key("status") => {
+            fields.insert("status".to_owned(), json!("entered-in-error"));
+        }
+        _ => return None,
+    }
+    Some(resource)
+}
+
+/// The least that identifies it and says how it stands: what R4 demands of the type, our identifier,
+/// the status and its reason.
+fn least(body: &mut Value) {
+    const KEPT: &[&str] = &[
+        "resourceType",
+        "id",
+        "meta",
+        "identifier",
+        "status",
+        "statusReason",
+        "lifecycleStatus",
+        "verificationStatus",
+        "intent",
+        "doNotPerform",
+        "category",
+        "code",
+        "medicationCodeableConcept",
+        "medicationReference",
+        "subject",
+        "description",
+        "target",
+        "recorded",
+        "agent",
+    ];
+    let keeps_all = !matches!(
+        kind_of(body),
+        "MedicationRequest" | "Observation" | "CarePlan" | "Goal" | "CareTeam" | "Condition"
+    );
+    let contained = body["medicationReference"]["reference"]
+        .as_str()
+        .is_some_and(|r| r.starts_with('#'));
+    if let Some(fields) = body.as_object_mut().filter(|_| !keeps_all) {
+        fields
+            .retain(|name, _| KEPT.contains(&name.as_str()) || (contained && name == "contained"));
+        if let Some(meta) = fields.get_mut("meta").and_then(Value::as_object_mut) {
+            // It need not pass our profiles any more; its labels stay.
+            meta.shift_remove("profile");
+        }
+    }
+}
