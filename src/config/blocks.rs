@@ -121,8 +121,27 @@ pub(super) struct Read {
     pub(super) block: Option<PartnerBlock>,
 }
 
+/// A partner's own keys that name files, by their ending: found beside the config, and they must be
+/// there.
+fn find_files(own: &mut toml::Table, folder: &Path, shown: &str, complain: &dyn Fn(&str)) {
+    for (key, value) in own.iter_mut() {
+        if let toml::Value::Table(inner) = value {
+            find_files(inner, folder, &format!("{shown}.{key}"), complain);
+        }
+        let Some(file) = value.as_str().filter(|_| key.ends_with("_file")) else {
+            continue;
+        };
+        let path = folder.join(file);
+        if let Err(e) = std::fs::File::open(&path) {
+            complain(&format!("{shown}.{key}: cannot be read: {}", e.kind()));
+        }
+        *value = toml::Value::String(path.to_string_lossy().into_owned());
+    }
+}
+
 pub(super) fn partners(
     root: &mut Reader,
+    folder: &Path,
     tenants: &[Tenant],
     names: &[String],
     core: &Settings,
@@ -174,6 +193,7 @@ pub(super) fn partners(
             let shown = t.shown().to_owned();
             let complain = t.complainer();
             block.own = t.rest();
+            find_files(&mut block.own, folder, &shown, &complain);
             if let Err(wrong) = kinds::build(&block, facts) {
                 wrong.iter().for_each(|w| complain(&format!("{shown}.{w}")));
             }

@@ -24,17 +24,21 @@ use reader::{Notes, Reader};
 /// The shipped default: the manual, with every key and what it means.
 pub const DEFAULT: &str = include_str!("default.toml");
 
-/// The manual: the shipped default, and a page for each kind of partner.
+/// The manual: the shipped default, and a page for each kind of partner, all of it examples.
 #[must_use]
 pub fn manual() -> String {
-    let mut text = DEFAULT.to_owned();
+    let mut text = DEFAULT.trim_end().to_owned();
     for (kind, doc) in partners::pages() {
         text.push_str(&format!(
-            "\n\n# ---- partners of kind \"{kind}\": their own keys ----\n\n{}",
-            doc.trim()
+            "\n\n# ---- partners of kind \"{kind}\": their own keys ----\n"
         ));
+        for line in doc.trim().lines() {
+            let example = !(line.is_empty() || line.starts_with('#'));
+            text.push_str(if example { "#" } else { "" });
+            text.push_str(line);
+            text.push('\n');
+        }
     }
-    text.push('\n');
     text
 }
 
@@ -173,7 +177,7 @@ impl Config {
         let log = settings::log(&mut root);
         let (settings, pages) = settings::core(&mut root);
         let (tenants, tenant_names) = blocks::tenants(&mut root, folder);
-        let partners = blocks::partners(&mut root, &tenants, &tenant_names, &settings);
+        let partners = blocks::partners(&mut root, folder, &tenants, &tenant_names, &settings);
         let known = blocks::Known::new(&tenant_names, &partners);
         let routes = blocks::routes(&mut root, &known);
         let tokens = blocks::tokens(&mut root, &known);

@@ -157,3 +157,31 @@ fn a_file_that_is_no_toml_is_told_by_its_line_and_not_by_its_text() {
     assert!(faults[0].starts_with("line 2: "), "{faults:?}");
     assert!(!faults[0].contains("s3cr3t"), "{faults:?}");
 }
+
+#[test]
+fn the_manual_is_itself_a_file_that_can_be_read() {
+    let (faults, _) = faults(&manual());
+    assert_eq!(
+        faults,
+        [
+            "tenants: there must be at least one [[tenants]] block",
+            "tokens: there must be at least one [[tokens]] block: without one nobody may do anything"
+        ]
+    );
+}
+
+#[test]
+fn a_partners_files_are_found_beside_the_config_and_must_be_there() {
+    let text = "[store]\npath = \"x.db\"\n[[tenants]]\nid = \"t\"\nbase = \"https://t.example\"\nzone = \"UTC\"\n\
+                key_file = \"Cargo.toml\"\n[[partners]]\nid = \"p\"\nkind = \"none\"\ntoken_file = \"nowhere\"\n\
+                [partners.auth]\nca_file = \"Cargo.toml\"\n[[tokens]]\nname = \"n\"\n\
+                sha256 = \"5f0c0a4a4e2f6f3d0d6b6d8d8b7c0c5a2f1e3d4c5b6a79880716253443526170\"\nrights = [\"read\"]";
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let Err(Faults(faults)) = Config::parse(text, home) else {
+        panic!("a kind that is none");
+    };
+    assert!(
+        faults.contains(&"partners[p].token_file: cannot be read: entity not found".to_owned())
+    );
+    assert!(!faults.iter().any(|f| f.contains("ca_file")), "{faults:?}");
+}
