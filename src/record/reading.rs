@@ -15,6 +15,8 @@ pub struct Reading {
     /// `CarePlan`.
     kind: String,
     value: Value,
+    /// JSON pointers of what was taken only in part.
+    cut: Vec<String>,
 }
 
 impl Reading {
@@ -31,7 +33,11 @@ impl Reading {
                 map.shift_remove(key);
             }
         }
-        Reading { kind, value }
+        Reading {
+            kind,
+            value,
+            cut: Vec::new(),
+        }
     }
 
     /// Looks without taking.
@@ -64,10 +70,15 @@ impl Reading {
         there
     }
 
-    /// Takes a full date, or the date of a date-time; leaves partial dates.
+    /// Takes a full date, or the date of a date-time (and says that the time of day was left); leaves
+    /// partial dates.
     pub fn date(&mut self, pointer: &str) -> Option<String> {
-        let day = self.peek(pointer)?.as_str()?.get(..10)?.to_owned();
+        let text = self.peek(pointer)?.as_str()?;
+        let day = text.get(..10)?.to_owned();
         crate::clock::Date::parse(&day)?;
+        if text.len() > 10 {
+            self.cut.push(pointer.to_owned());
+        }
         self.take(pointer);
         Some(day)
     }
@@ -159,6 +170,11 @@ impl Reading {
     pub fn leftovers(self) -> Vec<Issue> {
         let mut left = Vec::new();
         walk(&self.value, &self.kind, &mut left);
+        left.extend(
+            self.cut
+                .iter()
+                .map(|p| format!("{}{}", self.kind, as_path(p))),
+        );
         left.into_iter().map(not_mapped).collect()
     }
 }
@@ -199,6 +215,20 @@ pub fn foreign_id(env: &MapEnv, kind: Kind, resource: &Value) -> String {
     } else {
         env.id(kind, id, "foreign")
     }
+}
+
+/// A JSON pointer as the rest of a FHIRPath.
+fn as_path(pointer: &str) -> String {
+    let mut out = String::new();
+    for step in pointer.split('/').skip(1) {
+        if step.bytes().all(|b| b.is_ascii_digit()) {
+            out.push_str(&format!("[{step}]"));
+        } else {
+            out.push('.');
+            out.push_str(step);
+        }
+    }
+    out
 }
 
 /// Leaves below a place, each as a FHIRPath.
@@ -307,7 +337,8 @@ mod tests {
             r.own_reference(&env, "/d", Kind::Client),
             Some(("C-1".to_owned(), String::new()))
         );
-        assert_eq!(r.leftovers().len(), 2);
+        let left: Vec<String> = r.leftovers().into_iter().map(|i| i.path).collect();
+        assert_eq!(left, ["X.a", "X.c.reference", "X.b"]);
     }
 
     #[test]

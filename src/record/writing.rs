@@ -228,6 +228,58 @@ pub fn concept(system: &str, code: &str) -> Value {
     json!({"coding": [{"system": system, "code": code}]})
 }
 
+/// A complex extension of ours from plain fields: one sub-extension per field (per item of a list), in
+/// order; and the field of each (`field` or `field/n`). References are told by being objects, dates by
+/// their fields' names.
+#[must_use]
+pub fn complex(name: &str, fields: &Value) -> (Value, Vec<String>) {
+    let (mut parts, mut made) = (Vec::new(), Vec::new());
+    for (field, value) in fields.as_object().into_iter().flatten() {
+        let (items, list) = match value {
+            Value::Array(items) => (items.as_slice(), true),
+            one => (std::slice::from_ref(one), false),
+        };
+        for (n, item) in items.iter().enumerate() {
+            let key = match item {
+                Value::Bool(_) => "valueBoolean",
+                Value::Number(_) => "valueUnsignedInt",
+                Value::Object(_) => "valueReference",
+                _ if matches!(field.as_str(), "start" | "end" | "date" | "first_appt") => {
+                    "valueDate"
+                }
+                _ => "valueString",
+            };
+            parts.push(json!({"url": field, key: item}));
+            made.push(if list {
+                format!("{field}/{n}")
+            } else {
+                field.clone()
+            });
+        }
+    }
+    (
+        json!({"url": format!("{OURS}{name}"), "extension": parts}),
+        made,
+    )
+}
+
+/// The fields of a complex extension, in order: name and value.
+#[must_use]
+pub fn members(extension: &Value) -> Vec<(&str, Value)> {
+    extension["extension"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|part| {
+            let value = part
+                .as_object()?
+                .iter()
+                .find(|(k, _)| k.starts_with("value"))?;
+            Some((part["url"].as_str()?, value.1.clone()))
+        })
+        .collect()
+}
+
 /// The code that a typed value is written as in its contract (`snake_case` words).
 #[must_use]
 pub fn code_of(value: &impl serde::Serialize) -> String {

@@ -1,38 +1,39 @@
-//! The personal plan (domain.md section 7, care_plan).
+//! The personal plan (domain.md section 7, care_plan): what a client wants to reach in the programme,
+//! what is done for it, who does it, and what the weekly reviews made of it.
+//!
+//! | field | FHIR |
+//! |---|---|
+//! | `plan_id`, `rev` | `CarePlan.identifier`, extension `record-version` |
+//! | `episode_id`, `evaluation_id` | `supportingInfo` (EpisodeOfCare, ClinicalImpression) |
+//! | `client_no` | `subject` (else the episode's client) |
+//! | `status` | `status`, exactly in extension `care-plan-state` |
+//! | `title`, `assessment_text`, `written_on`, `author_staff_id`, `start`, `end` | `title`, `description`, `created`, `author`, `period` |
+//! | `problems[].no` | `addresses` → the evaluation's Conditions |
+//! | `phases[]` | extension `care-plan-phase` |
+//! | `goals[]` | Goal, part `goal/<id>` (`description.text`: the client's words) |
+//! | `interventions[]` | `activity`: `reference` where an order is linked, else `detail` (cpl-3) |
+//! | `reviews[]` | `note`, with its structure in extension `care-plan-review` |
+//! | `team[]` | CareTeam, part `team` |
+//! | `family`, `aftercare` | extensions `care-plan-family`, `care-plan-aftercare` |
+//! | `signed_by_client_on`, `declined_to_sign` | extensions `care-plan-signed-on`, `care-plan-declined-to-sign` |
+//!
+//! The narrative is made from the same fields. This kind never edits a plan, and never says that the
+//! family takes part without the client's consent to it.
 
-use serde::{Deserialize, Serialize};
+mod from_fhir;
+mod model;
+mod narrative;
+mod parts;
+mod rules;
+mod steps;
+#[cfg(test)]
+mod tests;
+mod to_fhir;
 
-use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping};
-
-/// A plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CarePlan {
-    /// The clinic's id.
-    pub plan_id: String,
-    /// Version, from 1.
-    pub rev: u64,
-    /// The client, where no episode says it (what an EHR tells us).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_no: Option<String>,
-}
-
-impl Mapping for CarePlan {
-    const KIND: Kind = Kind::CarePlan;
-
-    fn id(&self) -> &str {
-        &self.plan_id
-    }
-
-    fn version(&self) -> u64 {
-        self.rev
-    }
-
-    fn links(&self) -> Vec<Link> {
-        Vec::new()
-    }
-
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
-    }
-}
+pub use from_fhir::from_fhir;
+pub use model::{
+    Aftercare, CarePlan, Family, Goal, GoalStatus, Intervention, InterventionKind,
+    InterventionState, Phase, PhaseState, PlanDecision, PlanProblem, PlanStatus, Review,
+    TeamMember,
+};
+pub use to_fhir::LOSSES;

@@ -8,7 +8,7 @@ use crate::issue::Issue;
 use crate::record::consent::{Purpose, to_fhir::reason};
 use crate::record::party::{read_name, read_phone};
 use crate::record::reading::{Fields, Reading, foreign_id, wrong_type};
-use crate::record::writing::{OURS, code_of};
+use crate::record::writing::code_of;
 use crate::record::{FromFhir, Kind, MapEnv};
 
 /// The consent that a Consent is.
@@ -156,6 +156,7 @@ fn purpose(code: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::writing::OURS;
 
     #[test]
     fn a_foreign_consent_is_no_kind_of_ours() {
