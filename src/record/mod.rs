@@ -190,14 +190,13 @@ pub fn from_fhir(kind: Kind, bundle: &[Value], env: &MapEnv) -> Result<FromFhir,
         Kind::Consent => consent::from_fhir(bundle, env),
         Kind::ClientMerge => client_merge::from_fhir(bundle, env),
         Kind::MedicationRequest => medication_request::from_fhir(bundle, env),
-        Kind::Observation | Kind::CarePlan | Kind::Dispense | Kind::OrderEvent => {
-            Err(vec![Issue::error(
-                "not-supported",
-                "not-mapped",
-                "",
-                format!("{kind} is not read from FHIR"),
-            )])
-        }
+        Kind::Dispense => dispense::from_fhir(bundle, env),
+        Kind::Observation | Kind::CarePlan | Kind::OrderEvent => Err(vec![Issue::error(
+            "not-supported",
+            "not-mapped",
+            "",
+            format!("{kind} is not read from FHIR"),
+        )]),
     }
 }
 

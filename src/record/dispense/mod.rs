@@ -1,9 +1,33 @@
-//! Coming back: what a pharmacy handed over.
+//! Coming back: what a pharmacy handed over, or did not; it becomes a MedicationDispense.
+//!
+//! | field | FHIR |
+//! |---|---|
+//! | `fill_no`, `version` | `identifier[0]`, extension `record-version` |
+//! | `pharmacy_rx_no` | `identifier[1]` (`{base}/id/pharmacy-rx-number`) |
+//! | `order_no` | `authorizingPrescription` |
+//! | `client_no` (else the order's) | `subject` |
+//! | `pharmacy_id` | `performer.actor` |
+//! | `status` | `status`, extension `dispense-status` |
+//! | `reason` | `statusReasonCodeableConcept` |
+//! | `source`, `received_at`, `fill_number`, `refills_left` | extensions `dispense-…`; `type` (FF, RF, FFP, RFP) |
+//! | `fill_date` | `whenHandedOver`, or `whenPrepared` where nothing was handed over |
+//! | `qty`, `days` | `quantity`, `daysSupply` |
+//! | `drug` | contained Medication `drug`; without one, what was ordered as `ordered` |
+//! | `substituted`, `sig_text`, `note` | `substitution`, `dosageInstruction.text`, `note` |
+//!
+//! It never changes the order that it answers.
 
+mod from_fhir;
 mod model;
+mod rules;
+#[cfg(test)]
+mod tests;
+pub(crate) mod to_fhir;
 
+pub use from_fhir::{LOSSES, from_fhir};
 pub use model::{Dispense, Reason, ReasonCode, Source, Status};
 
+use crate::issue::Issue;
 use crate::record::{Context, Kind, Link, MapEnv, Mapped, Mapping, Role};
 
 impl Mapping for Dispense {
@@ -39,7 +63,11 @@ impl Mapping for Dispense {
         links
     }
 
-    fn to_fhir(&self, _context: &Context, _env: &MapEnv) -> Mapped {
-        Mapped::default()
+    fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
+        rules::check(self, context, env)
+    }
+
+    fn to_fhir(&self, context: &Context, env: &MapEnv) -> Mapped {
+        to_fhir::to_fhir(self, context, env)
     }
 }

@@ -1,4 +1,31 @@
-//! An order for a drug (domain.md section 7, med_order).
+//! An order for a drug; it becomes a MedicationRequest, with a Provenance for its signature.
+//!
+//! | field | FHIR |
+//! |---|---|
+//! | `order_no`, `version` | `identifier`, extension `record-version` |
+//! | `client_no` (else the episode's), `episode_id` | `subject`, extension `…-episode` |
+//! | `prescriber_staff_id`, `outside_prescriber` | `requester`, `requester.display` |
+//! | `supervising_id`, `prior_order_no` | extension `…-supervisor`, `priorPrescription` |
+//! | `drug` | contained Medication `drug` (`code`, `form`; extensions `medication-…`) |
+//! | `drug.route` | `dosageInstruction.route` |
+//! | `class`, `indication_code`, `indication_text` | extension `…-class`, `reasonCode` |
+//! | `evaluation_id`, `problem_no` | `reasonReference` (Condition, part `problem/<n>`) |
+//! | `dose_amount`, `dose_max`, `dose_unit` | `doseAndRate` (quantity or range, UCUM) |
+//! | `frequency_code` | `timing.code`, `timing.repeat` |
+//! | `as_needed`, `as_needed_reason`, `max_per_day` | `asNeeded[x]`, `maxDosePerPeriod` |
+//! | `taper_steps` | one dosage per step, extension `…-taper-step` |
+//! | `sig_text`, `start_date`, `stop_date` | `text`, `timing.repeat.boundsPeriod` (taper: extension `…-period`) |
+//! | `qty`, `refills`, `days_supply`, `dispense_limit` | `dispenseRequest` |
+//! | `earliest_fill_date`, `expires_on`, `pharmacy_id` | `dispenseRequest.validityPeriod`, `.performer` |
+//! | `substitute_ok` | `substitution.allowedBoolean` |
+//! | `delivery` | `category`, `reportedBoolean` |
+//! | `state`, `state_reason`, `decline` | `status`, `intent`, `statusReason`; extensions `…-state`, `…-decline` |
+//! | `signed_at`, `signed_on`, `epcs` | `authoredOn`; Provenance part `signature`, extension `…-epcs` |
+//! | `pharmacy_note`, `pdmp_checked_on`, `review_due`, `history` | extensions; `note` is `note` |
+//!
+//! (`…` is `medication-request`.) The Medication is contained: it travels with the order, and has no
+//! life or labels of its own. A declined order is `cancelled`, never `doNotPerform`. A signed order is
+//! never edited here; what changed goes back to the prescriber.
 
 mod codes;
 mod dosage;
@@ -14,7 +41,7 @@ mod tests;
 pub(crate) mod to_fhir;
 
 pub(crate) use dosage::read_quantity;
-pub(crate) use from_fhir::{DrugPlace, read_drug};
+pub(crate) use from_fhir::{DrugPlace, read_days, read_drug};
 pub use from_fhir::{LOSSES, from_fhir};
 pub use model::{
     Decline, DeclineReason, Delivery, DispenseLimit, DrugClass, Epcs, Factor, Frequency,

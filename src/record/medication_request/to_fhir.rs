@@ -202,58 +202,66 @@ fn people(w: &mut Writing<'_>, order: &MedicationRequest, context: &Context, env
     w.set("authoredOn", from, date);
 }
 
-/// A Medication, with the drug's own extensions.
+/// A Medication, with the drug's own extensions. `from` is the pointer of the drug's fields; `""` where
+/// it is no field of the record.
 pub(crate) fn write_drug(w: &mut Writing<'_>, at: &str, from: &str, drug: &Drug, env: &MapEnv) {
-    w.fixed(&format!("{at}.resourceType"), "Medication");
-    let mut n = 0;
-    let mut coding = |w: &mut Writing<'_>, field: &str, value: Value| {
-        w.set(
-            &format!("{at}.code.coding[{n}]"),
-            &format!("{from}/{field}"),
-            value,
-        );
-        n += 1;
+    let put = |w: &mut Writing<'_>, element: &str, field: &str, value: Value| {
+        let element = format!("{at}.{element}");
+        if from.is_empty() {
+            w.fixed(&element, value);
+        } else {
+            w.set(&element, &format!("{from}/{field}"), value);
+        }
     };
-    if let Some(code) = &drug.rxcui {
-        coding(w, "rxcui", json!({"system": RXNORM, "code": code}));
+    w.fixed(&format!("{at}.resourceType"), "Medication");
+    let codes = [
+        ("rxcui", RXNORM.to_owned(), &drug.rxcui),
+        ("ndc", NDC.to_owned(), &drug.ndc),
+        (
+            "local_code",
+            format!("{}/code/drug", env.base),
+            &drug.local_code,
+        ),
+    ];
+    for (field, system, code) in codes {
+        if let Some(code) = code {
+            let coding = format!("code.coding[{}]", w.count(&format!("{at}.code.coding")));
+            put(w, &coding, field, json!({"system": system, "code": code}));
+        }
     }
-    if let Some(code) = &drug.ndc {
-        coding(w, "ndc", json!({"system": NDC, "code": code}));
+    put(w, "code.text", "label", json!(drug.label));
+    if let Some(form) = &drug.form {
+        put(w, "form.text", "form", json!(form));
     }
-    if let Some(code) = &drug.local_code {
-        coding(w, "local_code", local_coding(env, "drug", code));
-    }
-    w.set(
-        &format!("{at}.code.text"),
-        &format!("{from}/label"),
-        drug.label.clone(),
-    );
-    w.set_some(
-        &format!("{at}.form.text"),
-        &format!("{from}/form"),
-        drug.form.clone(),
-    );
-    for (name, value, field) in [
+    let own = [
         (
             "medication-tty",
-            drug.tty.map(|t| ("valueCode", json!(t.as_str()))),
+            "valueCode",
+            drug.tty.map(|t| t.as_str()),
             "tty",
         ),
         (
             "medication-strength",
-            drug.strength_text
-                .as_ref()
-                .map(|t| ("valueString", json!(t))),
+            "valueString",
+            drug.strength_text.as_deref(),
             "strength_text",
         ),
         (
             "medication-schedule",
-            drug.schedule.map(|s| ("valueCode", json!(s.as_str()))),
+            "valueCode",
+            drug.schedule.map(|s| s.as_str()),
             "schedule",
         ),
-    ] {
+    ];
+    for (name, key, value, field) in own {
         if let Some(value) = value {
-            w.extend(at, name, value, &format!("{from}/{field}"));
+            let element = format!("extension[{}]", w.count(&format!("{at}.extension")));
+            put(
+                w,
+                &element,
+                field,
+                json!({"url": format!("{OURS}{name}"), key: value}),
+            );
         }
     }
 }

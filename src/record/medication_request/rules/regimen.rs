@@ -75,7 +75,7 @@ pub(super) fn dates(case: &Case<'_>, issues: &mut Vec<Issue>) {
 pub(super) fn taper(case: &Case<'_>, issues: &mut Vec<Issue>) {
     let order = case.order;
     let tapers = order.frequency_code == Some(Frequency::Taper);
-    if tapers != !order.taper_steps.is_empty() {
+    if tapers == order.taper_steps.is_empty() {
         issues.push(broken(
             "taper-steps",
             "/taper_steps",

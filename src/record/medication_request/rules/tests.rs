@@ -9,12 +9,18 @@ use crate::record::medication_request::MedicationRequest;
 use crate::record::{Context, MapEnv, Mapping};
 
 type Break = fn(&mut Value);
+type Broken = (
+    &'static str,
+    &'static str,
+    Break,
+    &'static [(&'static str, &'static str)],
+);
 
 /// Name of the case, the good fixture it is made from, what is done to `record` and `context`, and the
 /// rules and places that must be told, exactly. The signature is made anew, so that only the named
 /// rule breaks.
 #[rustfmt::skip]
-const BROKEN: &[(&str, &str, Break, &[(&str, &str)])] = &[
+const BROKEN: &[Broken] = &[
     ("schedule-table", "buprenorphine-naloxone-weekly", |v| v["record"]["drug"]["schedule"] = json!("2"),
         &[("schedule-table", "/drug/schedule")]),
     ("schedule-table-not-controlled", "buprenorphine-naloxone-weekly", |v| v["record"]["drug"]["schedule"] = json!("NC"),
