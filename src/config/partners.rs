@@ -1,21 +1,28 @@
 //! From a partner's block to the partner: the one place where the config meets the kinds.
 
-use std::sync::Arc;
-
 use crate::config::PartnerBlock;
+use crate::partner::{self, Built, Common, KINDS};
 use crate::sync::house::Tenant;
-use crate::sync::ports::Partner;
 
 /// The manual's page of each kind: (name, commented TOML).
 pub(super) fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
-    [].into_iter()
+    KINDS.iter().map(|k| (k.name, k.doc))
 }
 
 /// Builds a partner. Opens no connection.
 ///
 /// # Errors
 /// Everything that is wrong with its block, each complaint naming its key.
-pub fn build(block: &PartnerBlock, tenant: &Tenant) -> Result<Arc<dyn Partner>, Vec<String>> {
-    let _ = (block, tenant);
-    Err(vec!["kind: no such kind of partner".to_owned()])
+pub fn build(block: &PartnerBlock, tenant: &Tenant) -> Result<Built, Vec<String>> {
+    let common = Common {
+        id: block.id.clone(),
+        party: block.party.clone(),
+        class: block.class.clone(),
+        order_by_patient: block.order_by_patient,
+        concurrency_max: block.concurrency_max,
+        timeout_ms: u64::try_from(block.timeout.as_millis()).unwrap_or(u64::MAX),
+        base: tenant.base.clone(),
+        zone: tenant.zone.clone(),
+    };
+    partner::build(&block.kind, common, block.own.clone())
 }

@@ -185,3 +185,58 @@ fn a_partners_files_are_found_beside_the_config_and_must_be_there() {
     );
     assert!(!faults.iter().any(|f| f.contains("ca_file")), "{faults:?}");
 }
+
+#[test]
+fn a_whole_config_becomes_tenants_partners_routes_and_callers() {
+    let text = r#"
+        [store]
+        path = "x.db"
+        [retry]
+        schedule_s = [1, 2]
+        [[tenants]]
+        id = "clinic"
+        base = "https://clinic.example"
+        zone = "America/New_York"
+        key_file = "Cargo.toml"
+        [[partners]]
+        id = "ehr"
+        kind = "ehr-fhir"
+        url = "http://127.0.0.1:1/fhir"
+        bearer_file = "Cargo.toml"
+        order = "patient"
+        [partners.retry]
+        asks_max = 3
+        [[partners]]
+        id = "own"
+        kind = "clinic-webhook"
+        url = "http://127.0.0.1:1/hook"
+        secret_file = "Cargo.toml"
+        [[routes]]
+        to = "ehr"
+        kinds = ["client", "observation"]
+        [[tokens]]
+        name = "clinic-system"
+        sha256 = "5f0c0a4a4e2f6f3d0d6b6d8d8b7c0c5a2f1e3d4c5b6a79880716253443526170"
+        rights = ["submit", "inbound:ehr"]
+    "#;
+    let config = Config::parse(text, Path::new(env!("CARGO_MANIFEST_DIR"))).expect("good");
+    assert_eq!(config.partners.len(), 2);
+    let ehr = &config.partners[0];
+    assert_eq!(
+        (ehr.policy.schedule_s.as_slice(), ehr.policy.asks_max),
+        (&[1, 2][..], 3)
+    );
+    let facts = partners::build(ehr, &config.tenants[0])
+        .expect("good")
+        .facts()
+        .clone();
+    assert!(facts.order_by_patient);
+    assert_eq!((facts.timeout_ms, facts.concurrency_max), (30_000, 4));
+    assert_eq!(
+        config.warnings,
+        [
+            "partners[own]: no route names it: it gets nothing",
+            "tokens: nobody has the right \"operate\""
+        ]
+    );
+}
