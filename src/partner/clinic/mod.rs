@@ -48,12 +48,16 @@ pub const TIMESTAMP_HEADER: &str = "gateway-timestamp";
 /// The header with the signature.
 pub const SIGNATURE_HEADER: &str = "gateway-signature";
 
-const DOC: &str = r#"# kind = "clinic-webhook": the clinic's own system, told of what came back.
+const DOC: &str = r#"# The clinic's own system, told of what came back by a signed webhook.
 url = "https://clinic.example/hooks/gateway"
-secret_file = "webhook.secret"     # first line: the shared secret, read at each attempt; or: secret = "…"
-# ca_file = "clinic-ca.pem"        # certificates trusted besides the system's
+# The shared secret: the first line of a file, read at each attempt, or, less well, `secret` itself.
+secret_file = "webhook.secret"
+# Certificates that are trusted besides the system's.
+#ca_file = "clinic-ca.pem"
+# Name look-up, connecting and TLS at most; what fails here is charged to the partner, not the message.
 connect_timeout_ms = 5000
-# [headers]                        # sent with every request
+# Headers sent with every request.
+#headers = { "x-tenant" = "clinic" }
 "#;
 
 /// This kind's line in the table.

@@ -10,24 +10,35 @@ use crate::partner::settings::Settings;
 use crate::partner::wire::{Credential, HttpSettings};
 
 /// The manual's page of this kind.
-pub const DOC: &str = r#"# kind = "ehr-fhir": an EHR that is written to over FHIR R4 REST.
-url = "https://ehr.example/fhir"   # its base address, without a slash at the end
+pub const DOC: &str = r#"# An EHR that is written to over FHIR R4 REST.
+# Its base address, without a slash at the end.
+url = "https://ehr.example/fhir"
 # Resource types that it takes; the others make no effects, and a warning says so.
 takes = ["Patient", "MedicationRequest", "Observation", "CarePlan", "Goal", "CareTeam", "Condition", "Provenance"]
-patients = "searched"              # how a patient gets a row in the crosswalk: "searched" by identifier;
-                                   # "created" where the search finds none; "configured" in [patient_ids]
-# patient_system = "urn:oid:1.2.3" # search patients by their identifier of this system instead of ours
-create = "search-first"            # or "conditional": it honours If-None-Exist
-if_match = true                    # it keeps versions and honours If-Match
-on_change = "overwrite"            # when its copy changed since we wrote it: write ours over the version
-                                   # just read, or "park" for a person to decide
-bearer_file = "ehr.token"          # first line, read at each attempt; or: bearer = "…"
-# ca_file = "ehr-ca.pem"           # certificates trusted besides the system's
-connect_timeout_ms = 5000          # look-up, connect, TLS; what fails here is charged to the partner
-answer_bytes_max = 4194304         # of an answer that are read
-bundle_entries_max = 1000          # of a bundle that it sends us
-# [headers]                        # sent with every request
-# [patient_ids]                    # identifier value = its id, for patients = "configured"
+# How a patient gets a row in the crosswalk: "searched" by identifier; "created" where the search finds
+# none; "configured" in [patient_ids]. A patient without a row parks what concerns it.
+patients = "searched"
+# Searches patients by their identifier of this system instead of ours.
+#patient_system = "urn:oid:2.16.840.1.113883.3.0"
+# "search-first": a search right before each create; "conditional": it honours If-None-Exist.
+create = "search-first"
+# Whether it keeps versions and honours If-Match.
+if_match = true
+# When its copy changed since we wrote it: "overwrite" writes ours over the version just read (the clinic
+# owns the record), "park" leaves it to a person, who replays it after switching to "overwrite".
+on_change = "overwrite"
+# The bearer token: the first line of a file, read at each attempt, or, less well, `bearer` itself.
+#bearer_file = "ehr.token"
+# Certificates that are trusted besides the system's.
+#ca_file = "ehr-ca.pem"
+# Name look-up, connecting and TLS at most; what fails here is charged to the partner, not the message.
+connect_timeout_ms = 5000
+# Bytes of an answer that are read, and entries of a bundle that it sends us, at most.
+answer_bytes_max = 4194304
+bundle_entries_max = 1000
+# Headers sent with every request, and its ids of patients by our identifier's value, for "configured".
+#headers = { "x-tenant" = "clinic" }
+#patient_ids = { "C-1001" = "e000001" }
 "#;
 
 /// How a patient gets a row in the crosswalk.
