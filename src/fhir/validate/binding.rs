@@ -41,6 +41,14 @@ impl Check<'_> {
         }
     }
 
+    /// A code that only has extensions is no code of a required set.
+    pub(super) fn no_code(&mut self, binding: Option<&Binding>, at: &At<'_>) {
+        if binding.is_some_and(|binding| binding.strength == Strength::Required) {
+            let words = "a code of a required value set is needed, there are only extensions";
+            self.error("code-invalid", "binding-required", at, words);
+        }
+    }
+
     /// Whether a value is in a set; one coding of a concept is enough.
     pub(super) fn answer(&self, set: &str, value: &Value) -> Answer {
         let terminology = &self.core.terminology;

@@ -1,5 +1,5 @@
 //! Resources inside others: `contained` and the entries of a Bundle, each checked as a resource of its
-//! own. Rules `contained-nested`, `bundle-full-url`.
+//! own. Rules `contained-nested`, `dom-3`.
 
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ impl<'a> Check<'a> {
                 let words = "what is contained contains nothing itself";
                 self.error("structure", "contained-nested", at, words);
             }
+            self.orphan(value, at);
             self.resource(value, &[], at);
             return;
         }
@@ -24,5 +25,28 @@ impl<'a> Check<'a> {
         self.root = value;
         self.resource(value, &[], at);
         (self.root, self.bundle) = outer;
+    }
+
+    /// dom-3, by hand: R4's own expression goes over the whole resource for each contained one.
+    fn orphan(&mut self, value: &Value, at: &At<'_>) {
+        let Some(id) = value.get("id").and_then(Value::as_str) else {
+            return;
+        };
+        let named = |text: &str| text.strip_prefix('#') == Some(id);
+        if !any_string(self.root, &named) && !any_string(value, &|text| text == "#") {
+            let words =
+                "is contained, but nothing refers to it, and it refers to nothing around it";
+            self.error("invariant", "dom-3", at, words);
+        }
+    }
+}
+
+/// Whether any string inside passes.
+fn any_string(value: &Value, passes: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => passes(text),
+        Value::Array(items) => items.iter().any(|item| any_string(item, passes)),
+        Value::Object(map) => map.values().any(|item| any_string(item, passes)),
+        _ => false,
     }
 }

@@ -24,12 +24,14 @@ impl<'a> Check<'a> {
                 );
                 return;
             }
-            if text.contains("://") && text.ends_with('/') {
-                let words = "an absolute reference ends with a type and an id";
+            if text.bytes().any(|b| b.is_ascii_whitespace()) || text.ends_with('/') {
+                let words = "a reference is a URL, or a type and an id";
                 self.error("invalid", "reference-form", &at.name("reference"), words);
+                return;
             }
         }
         self.targets(value, targets, at);
+        self.stated_type(value, targets, at);
     }
 
     /// A Reference beside a list of targets, of its type or of a profile.
@@ -63,6 +65,26 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// `type` must be a type, agree with the text, and be allowed.
+    fn stated_type(&mut self, value: &'a Value, targets: &[Target], at: &At<'_>) {
+        let Some(stated) = value.get("type").and_then(Value::as_str) else {
+            return;
+        };
+        if stated.contains(':') {
+            return;
+        }
+        let allowed = targets
+            .iter()
+            .any(|target| &*target.kind == "Resource" || *target.kind == *stated);
+        let differs = self
+            .kind_of_target(value)
+            .is_some_and(|kind| kind != stated);
+        if differs || (!targets.is_empty() && !allowed) {
+            let words = "the stated type differs from the reference, or is not allowed here";
+            self.error("structure", "reference-target", at, words);
+        }
+    }
+
     /// The type of what a reference points at, as far as it can be told.
     pub(super) fn kind_of_target(&self, value: &'a Value) -> Option<String> {
         if let Some(resolved) = self.resolve(value) {
@@ -77,7 +99,13 @@ impl<'a> Check<'a> {
         let plain = plain.split("/_history/").next().unwrap_or(plain);
         let mut parts = plain.rsplit('/');
         let (_, kind) = (parts.next(), parts.next());
-        let by_text = kind.filter(|kind| known(kind));
+        // `Nonsense/1` names a type that no target has.
+        let two = text.matches('/').count() == 1 && !text.contains(':');
+        let shaped = |kind: &str| {
+            two && kind.starts_with(|c: char| c.is_ascii_uppercase())
+                && kind.bytes().all(|b| b.is_ascii_alphabetic())
+        };
+        let by_text = kind.filter(|kind| known(kind) || shaped(kind));
         let stated = value.get("type").and_then(Value::as_str);
         by_text
             .or_else(|| stated.filter(|kind| known(kind)))

@@ -129,6 +129,9 @@ impl<'a> Check<'a> {
         at: &At<'_>,
     ) {
         let value = value.filter(|value| !value.is_null());
+        if companion.is_some_and(Value::is_null) && !element.array {
+            self.error("structure", "null", at, "null stands for an object");
+        }
         let companion = companion.filter(|value| !value.is_null());
         if value.is_none() && companion.is_none() {
             self.error("structure", "null", at, "null stands for a value");
@@ -160,7 +163,10 @@ impl<'a> Check<'a> {
             }
             Content::Unknown => {}
         }
-        let Some(value) = value else { return };
+        let Some(value) = value else {
+            self.no_code(element.binding.as_ref(), at);
+            return;
+        };
         if let Some(fixed) = &element.fixed {
             self.fixed(fixed, value, at);
         }
@@ -171,7 +177,7 @@ impl<'a> Check<'a> {
             self.binding(binding, value, at);
         }
         match &*kind.code {
-            "Coding" => self.coding_of_system(value, at),
+            "Coding" | "Quantity" => self.coding_of_system(value, at),
             "Reference" => self.reference(value, &kind.targets, at),
             _ => {}
         }

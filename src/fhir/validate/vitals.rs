@@ -19,10 +19,6 @@ const PROFILES: &[(&str, &str)] = &[
         "2708-6",
         "http://hl7.org/fhir/StructureDefinition/oxygensat",
     ),
-    (
-        "59408-5",
-        "http://hl7.org/fhir/StructureDefinition/oxygensat",
-    ),
     ("8310-5", "http://hl7.org/fhir/StructureDefinition/bodytemp"),
     (
         "8302-2",
@@ -38,6 +34,8 @@ const PROFILES: &[(&str, &str)] = &[
     ),
     ("39156-5", "http://hl7.org/fhir/StructureDefinition/bmi"),
     ("85354-9", "http://hl7.org/fhir/StructureDefinition/bp"),
+    // A systolic pressure, or the old panel, as the own code: the profile wants the panel.
+    ("8480-6", "http://hl7.org/fhir/StructureDefinition/bp"),
     ("55284-4", "http://hl7.org/fhir/StructureDefinition/bp"),
 ];
 
