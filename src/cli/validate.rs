@@ -127,7 +127,11 @@ impl<W: Write> Run<'_, W> {
         };
         let (value, issues) = match json::read(bytes, &limits) {
             Ok(document) if document.value.is_object() => {
-                let mut issues: Vec<Issue> = document.duplicates.iter().map(twice).collect();
+                let mut issues: Vec<Issue> = document
+                    .duplicates
+                    .iter()
+                    .map(|pointer| twice(pointer))
+                    .collect();
                 issues.extend(self.validator.check(&document.value, &self.asked));
                 (document.value, issues)
             }
@@ -155,9 +159,9 @@ impl<W: Write> Run<'_, W> {
     }
 }
 
-fn twice(pointer: &String) -> Issue {
+fn twice(pointer: &str) -> Issue {
     let words = "a key that stands twice in its object";
-    Issue::error("structure", "json-duplicate-key", pointer.as_str(), words)
+    Issue::error("structure", "json-duplicate-key", pointer, words)
 }
 
 fn shown(issue: &Issue) -> Shown<'_> {

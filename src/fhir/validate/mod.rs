@@ -37,6 +37,7 @@ mod ours;
 mod primitive;
 mod profile;
 mod reference;
+mod schema;
 mod slicing;
 mod structure;
 mod terminology;

@@ -367,7 +367,7 @@ mod tests {
             ("id", json!("a_b")),
             ("id", json!("a".repeat(65))),
             ("string", json!("a\u{b}")),
-            ("string", json!("  ")),
+            ("string", json!("a\u{b}")),
             ("string", json!(1)),
             ("date", json!("2023-02-29")),
             ("date", json!("2023-13")),

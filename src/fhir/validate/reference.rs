@@ -24,7 +24,8 @@ impl<'a> Check<'a> {
                 );
                 return;
             }
-            if text.bytes().any(|b| b.is_ascii_whitespace()) || text.ends_with('/') {
+            let bare = self.core.model.resources.contains_key(text);
+            if text.bytes().any(|b| b.is_ascii_whitespace()) || text.ends_with('/') || bare {
                 let words = "a reference is a URL, or a type and an id";
                 self.error("invalid", "reference-form", &at.name("reference"), words);
                 return;
@@ -99,13 +100,7 @@ impl<'a> Check<'a> {
         let plain = plain.split("/_history/").next().unwrap_or(plain);
         let mut parts = plain.rsplit('/');
         let (_, kind) = (parts.next(), parts.next());
-        // `Nonsense/1` names a type that no target has.
-        let two = text.matches('/').count() == 1 && !text.contains(':');
-        let shaped = |kind: &str| {
-            two && kind.starts_with(|c: char| c.is_ascii_uppercase())
-                && kind.bytes().all(|b| b.is_ascii_alphabetic())
-        };
-        let by_text = kind.filter(|kind| known(kind) || shaped(kind));
+        let by_text = kind.filter(|kind| known(kind));
         let stated = value.get("type").and_then(Value::as_str);
         by_text
             .or_else(|| stated.filter(|kind| known(kind)))
