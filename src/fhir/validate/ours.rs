@@ -6,7 +6,10 @@ use crate::fhir::facts::Definitions;
 
 /// File name and content.
 // list
-const FILES: &[(&str, &str)] = &[];
+const FILES: &[(&str, &str)] = &[(
+    "redisclosure-notice.json",
+    include_str!("../../../fhir-profiles/ours/redisclosure-notice.json"),
+)];
 // end of list
 
 /// Their definitions.
