@@ -90,3 +90,8 @@ fn a_foreign_dispense_of_our_order_is_read_and_one_of_nobodys_is_not() {
     unknown["status"] = json!("unknown");
     assert!(from_fhir(&[unknown], &env).is_err());
 }
+
+#[test]
+fn all_pass_our_profiles_and_us_core() {
+    crate::record::medication_request::tests::conform::<Dispense>();
+}

@@ -37,7 +37,7 @@ mod signature;
 mod standing;
 pub(crate) mod take;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod to_fhir;
 
 pub(crate) use dosage::read_quantity;

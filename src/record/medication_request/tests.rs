@@ -2,9 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::fhir::package::{Caps, Package};
+use crate::fhir::shared;
+use crate::fhir::validate::{Options, Validator};
 use crate::record::context_tests::{against_contract, laws, sound};
 use crate::record::drug;
 
@@ -199,5 +203,83 @@ fn a_foreign_request_becomes_an_outside_order_and_never_a_prescription_of_ours()
         let mut bad = foreign.clone();
         bad[key] = value;
         assert!(from_fhir(&[bad], &env).is_err(), "{key}");
+    }
+}
+
+/// What our resources are checked with: R4 and our profiles, and US Core 7.0.0 where it is at hand.
+fn validators() -> Vec<Validator> {
+    let mut all = vec![Validator::standard()];
+    if let Some(bytes) = shared::read("packages/hl7.fhir.us.core-7.0.0.tgz") {
+        let package = Package::read(&bytes, &Caps::default()).expect("a package");
+        all.push(Validator::load(Options {
+            packages: vec![package],
+            ..Options::default()
+        }));
+    }
+    all
+}
+
+/// Every resource of the kind's fixtures passes its profiles, claimed and named.
+pub(crate) fn conform<M: Mapping + DeserializeOwned>() {
+    let env = MapEnv::example();
+    for validator in validators() {
+        assert_eq!(validator.unusable(), [""; 0]);
+        for (name, record, context) in sound::<M>() {
+            for resource in record.to_fhir(&context, &env).resources {
+                let profile = resource.profile.expect("a profile of ours");
+                assert!(validator.knows(profile), "{profile}");
+                let wrong: Vec<_> = validator
+                    .check(&resource.value, &[profile])
+                    .into_iter()
+                    .filter(|i| i.is_error() || i.rule == "extension-unknown")
+                    .collect();
+                assert!(wrong.is_empty(), "{name} {}: {wrong:#?}", resource.part);
+            }
+        }
+    }
+}
+
+#[test]
+fn orders_pass_our_profiles_and_us_core() {
+    conform::<MedicationRequest>();
+}
+
+#[test]
+fn the_profiles_of_orders_bite() {
+    let validator = Validator::standard();
+    let env = MapEnv::example();
+    let (_, order, context) = sound::<MedicationRequest>()
+        .into_iter()
+        .find(|(name, ..)| name == "clonazepam-taper")
+        .expect("a fixture");
+    let mapped = order.to_fhir(&context, &env);
+    type Break = fn(&mut Value);
+    let table: &[(&str, usize, Break)] = &[
+        ("slice-min", 0, |v| v["category"] = json!([{"text": "x"}])),
+        ("slice-min", 0, |v| {
+            v["extension"] = json!([{"url": "urn:x", "valueCode": "y"}])
+        }),
+        ("cardinality-max", 0, |v| v["doNotPerform"] = json!(true)),
+        ("cardinality-min", 0, |v| {
+            v.as_object_mut().expect("object").shift_remove("subject");
+        }),
+        ("cardinality-min", 1, |v| {
+            v.as_object_mut().expect("object").shift_remove("signature");
+        }),
+        ("slice-min", 1, |v| {
+            v["signature"][0]["extension"][0]["extension"] = json!([
+                {"url": "factor1", "valueCode": "knowledge"}
+            ])
+        }),
+    ];
+    for (rule, n, how) in table {
+        let resource = &mapped.resources[*n];
+        let mut broken = resource.value.clone();
+        how(&mut broken);
+        let issues = validator.check(&broken, &[resource.profile.expect("a profile")]);
+        assert!(
+            issues.iter().any(|i| i.is_error() && i.rule == *rule),
+            "{rule}: {issues:#?}"
+        );
     }
 }

@@ -47,3 +47,8 @@ fn a_task_that_is_no_event_of_an_order_of_ours_is_refused() {
         assert_eq!(from_fhir(&[bad], &env).expect_err("refused")[0].rule, rule);
     }
 }
+
+#[test]
+fn all_pass_our_profiles_and_us_core() {
+    crate::record::medication_request::tests::conform::<OrderEvent>();
+}
