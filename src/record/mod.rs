@@ -191,12 +191,9 @@ pub fn from_fhir(kind: Kind, bundle: &[Value], env: &MapEnv) -> Result<FromFhir,
         Kind::ClientMerge => client_merge::from_fhir(bundle, env),
         Kind::MedicationRequest => medication_request::from_fhir(bundle, env),
         Kind::Dispense => dispense::from_fhir(bundle, env),
-        Kind::Observation | Kind::CarePlan | Kind::OrderEvent => Err(vec![Issue::error(
-            "not-supported",
-            "not-mapped",
-            "",
-            format!("{kind} is not read from FHIR"),
-        )]),
+        Kind::Observation => observation::from_fhir(bundle, env),
+        Kind::CarePlan => care_plan::from_fhir(bundle, env),
+        Kind::OrderEvent => order_event::from_fhir(bundle, env),
     }
 }
 
