@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::config::{Config, partners};
 use crate::fhir::validate::Validator;
+use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
@@ -101,7 +102,9 @@ fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    anyhow::bail!("no store yet")
+    let store = Sqlite::open(&config.store.path)
+        .with_context(|| format!("cannot open {}", config.store.path.display()))?;
+    Ok(Arc::new(store))
 }
 
 /// Starts a gateway: listens, accepts, delivers.

@@ -1,0 +1,171 @@
+//! Claiming: due heads of lanes, under a lease with a fencing token.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::lanes::{self, Move, Place};
+use super::rows;
+use crate::clock::Time;
+use crate::ids::{JobId, MessageId, PartnerId, TenantId};
+use crate::sync::job::{Chain, Claimed, State, VersionRef};
+use crate::sync::ports::ClaimRequest;
+
+/// Claims what is due, by priority and age, as far as there is room.
+pub(super) fn claim(
+    connection: &Connection,
+    request: &ClaimRequest,
+) -> rusqlite::Result<Vec<Claimed>> {
+    let now = request.now.micros();
+    let until = request.now.plus(request.lease).micros();
+    lanes::ripen(connection, now)?;
+    let mut out = Vec::new();
+    for (tenant, partner, room) in &request.room {
+        if paused(connection, tenant, partner)? {
+            continue;
+        }
+        let heads: Vec<i64> = connection
+            .prepare_cached(
+                "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
+                 ORDER BY priority, head LIMIT ?3",
+            )?
+            .query_map(
+                params![
+                    tenant.as_str(),
+                    partner.as_str(),
+                    i64::try_from(*room).unwrap_or(i64::MAX)
+                ],
+                |r| r.get(0),
+            )?
+            .collect::<rusqlite::Result<_>>()?;
+        for seq in heads {
+            out.push(take(connection, seq, until, request)?);
+        }
+    }
+    Ok(out)
+}
+
+/// Whether a partner is paused; a pause by outage lasts until its probe ends it.
+fn paused(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+) -> rusqlite::Result<bool> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT paused_until IS NOT NULL FROM partner WHERE tenant = ?1 AND partner = ?2",
+        )?
+        .query_row(params![tenant.as_str(), partner.as_str()], |r| r.get(0))
+        .optional()?
+        .unwrap_or(false))
+}
+
+fn take(
+    connection: &Connection,
+    seq: i64,
+    until: i64,
+    request: &ClaimRequest,
+) -> rusqlite::Result<Claimed> {
+    let place = Place::of(connection, seq)?;
+    let to = match place.state {
+        State::Asking => State::Asking,
+        _ => State::Sending,
+    };
+    lanes::go(
+        connection,
+        &place,
+        &Move {
+            to,
+            reason: None,
+            due: None,
+            held: false,
+            now: request.now.micros(),
+        },
+    )?;
+    connection
+        .prepare_cached(
+            "UPDATE job SET lease_until = ?2, worker = ?3, token = token + 1 WHERE seq = ?1",
+        )?
+        .execute(params![seq, until, request.worker])?;
+    // The lane was looked up before the lease was there.
+    lanes::refresh(
+        connection,
+        &place.tenant,
+        &place.partner,
+        &place.lane,
+        request.now.micros(),
+    )?;
+    claimed(connection, seq)
+}
+
+fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<Claimed> {
+    let effects = connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM effect WHERE job = ?2 AND tenant = (SELECT tenant FROM job WHERE seq = ?1)
+             ORDER BY n",
+            rows::EFFECT
+        ))?
+        .query_map(params![seq, seq], rows::effect)?
+        .collect::<rusqlite::Result<_>>()?;
+    connection
+        .prepare_cached(
+            "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,
+               lease_until, attempts, asks, unsure, deadline, guarded, accepted, message, policy
+             FROM job WHERE seq = ?",
+        )?
+        .query_row([seq], |r| {
+            Ok(Claimed {
+                tenant: TenantId::new(r.get_ref(0)?.as_str()?),
+                id: JobId::new(r.get_ref(1)?.as_str()?),
+                partner: PartnerId::new(r.get_ref(2)?.as_str()?),
+                record: VersionRef {
+                    kind: r.get(3)?,
+                    id: r.get(4)?,
+                    version: rows::number(r, 5)?,
+                },
+                chain: Chain(r.get(6)?),
+                client: r.get(7)?,
+                purpose: rows::purpose(r, 8)?,
+                state: rows::state(r, 9)?,
+                token: r.get(10)?,
+                lease_until: rows::time(r, 11)?,
+                attempts: rows::small(r, 12)?,
+                asks: rows::small(r, 13)?,
+                unsure: r.get(14)?,
+                deadline: r.get::<_, Option<i64>>(15)?.map(Time::from_micros),
+                guarded: r.get(16)?,
+                accepted: rows::time(r, 17)?,
+                message: r
+                    .get::<_, Option<String>>(18)?
+                    .map(|m| MessageId::new(&m)),
+                policy: r.get(19)?,
+                effects,
+            })
+        })
+}
+
+/// Whether anything could be claimed at all: lets idle workers ask without a commit.
+pub(super) fn anything(connection: &Connection, now: Time) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lane l WHERE l.mode = 0)
+                 OR EXISTS (SELECT 1 FROM lane l WHERE l.mode = 2 AND l.due <= ?)",
+        )?
+        .query_row([now.micros()], |r| r.get(0))
+}
+
+/// When the next lane of a partner that is not paused is due.
+pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>> {
+    let ready: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lane l
+               LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
+               WHERE l.mode = 0 AND p.paused_until IS NULL)",
+        )?
+        .query_row([], |r| r.get(0))?;
+    if ready {
+        return Ok(Some(Time::from_micros(0)));
+    }
+    let due: Option<i64> = connection
+        .prepare_cached("SELECT min(due) FROM lane WHERE mode = 2")?
+        .query_row([], |r| r.get(0))?;
+    Ok(due.map(Time::from_micros))
+}

@@ -1,0 +1,452 @@
+//! SQLite, embedded: one file, one writer thread that commits in groups, readers beside it (WAL).
+//!
+//! One process at a time: the lock file beside the database says who has it. A reply is given only
+//! after the commit with `synchronous = FULL`.
+
+mod admit;
+mod claim;
+mod lanes;
+mod people;
+mod raw;
+mod read;
+mod report;
+mod rows;
+mod schema;
+mod seal;
+mod views;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OpenFlags};
+use tokio::sync::Notify;
+
+use crate::clock::Time;
+use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
+use crate::issue::Issue;
+use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
+use crate::sync::ports::{
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Given, NewRaw, RawState,
+    Received, Refusal, Report, Reported, ResourceRow, Status, Store, StoreError, StoredRaw,
+    StoredVersion, Story,
+};
+use crate::sync::reason::Reason;
+
+/// How long an idempotency key is kept.
+const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The store.
+pub struct Sqlite {
+    writer: writer::Writer,
+    readers: Readers,
+    changed: Arc<Notify>,
+    /// Held as long as the store is open.
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens (or makes) a database and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// The file cannot be opened, another process has it, or a migration fails.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        const OPERATION: &str = "open";
+        let lock = lock(path)?;
+        let mut connection = writer::open(path).map_err(|e| failed(OPERATION, e))?;
+        schema::migrate(&mut connection).map_err(|e| failed(OPERATION, e))?;
+        let changed = Arc::new(Notify::new());
+        Ok(Sqlite {
+            writer: writer::Writer::start(connection, changed.clone())
+                .map_err(|e| failed(OPERATION, e))?,
+            readers: Readers {
+                path: path.to_owned(),
+                idle: Mutex::default(),
+            },
+            changed,
+            _lock: lock,
+        })
+    }
+
+    /// Limits the database's size, so that tests can fill the disk.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.writer
+            .call("limit_pages", move |c| {
+                c.pragma_update(None, "max_page_count", pages)
+            })
+            .await
+    }
+
+    fn read<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.readers.read(work).map_err(|e| failed(operation, e))
+    }
+}
+
+fn failed(
+    operation: &'static str,
+    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> StoreError {
+    StoreError::Failed {
+        operation,
+        cause: cause.into(),
+    }
+}
+
+/// Takes the lock beside the database; the system gives it up when the process ends, however it ends.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let beside: PathBuf = path.with_extension("lock");
+    let file = File::create(beside).map_err(|e| failed("open", e))?;
+    file.try_lock()
+        .map_err(|_| failed("open", "another process has this database open"))?;
+    Ok(file)
+}
+
+/// Read-only connections, made when needed, kept for the next. A read by key takes microseconds: it
+/// runs where it is asked for.
+struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let connection = match taken {
+            Some(connection) => connection,
+            None => self.open()?,
+        };
+        let result = work(&connection);
+        idle().push(connection);
+        result
+    }
+
+    fn open(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.busy_timeout(Duration::from_secs(5))?;
+        Ok(connection)
+    }
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError> {
+        self.writer
+            .call("admit", move |c| admit::admit(c, &admission))
+            .await
+    }
+
+    async fn receive(
+        &self,
+        tenant: &TenantId,
+        raw: NewRaw,
+        now: Time,
+    ) -> Result<Received, StoreError> {
+        let tenant = tenant.clone();
+        self.writer
+            .call("receive", move |c| raw::receive(c, &tenant, &raw, now))
+            .await
+    }
+
+    async fn settle_raw(
+        &self,
+        tenant: &TenantId,
+        raw: &RawId,
+        state: RawState,
+        issues: Vec<Issue>,
+        unmatched: Option<(PartnerId, String)>,
+        given: Option<Given>,
+    ) -> Result<(), StoreError> {
+        let (tenant, raw) = (tenant.clone(), raw.clone());
+        self.writer
+            .call("settle_raw", move |c| {
+                raw::settle(
+                    c,
+                    &tenant,
+                    &raw,
+                    state,
+                    &issues,
+                    unmatched.as_ref(),
+                    given.as_ref(),
+                )
+            })
+            .await
+    }
+
+    async fn raw(&self, tenant: &TenantId, raw: &RawId) -> Result<Option<StoredRaw>, StoreError> {
+        self.read("raw", |c| raw::get(c, tenant, raw))
+    }
+
+    async fn raws_left(
+        &self,
+        tenant: &TenantId,
+        before: Time,
+        limit: usize,
+    ) -> Result<Vec<RawId>, StoreError> {
+        self.read("raws_left", |c| raw::left(c, tenant, before, limit))
+    }
+
+    async fn idempotent(
+        &self,
+        tenant: &TenantId,
+        caller: &str,
+        key: &str,
+    ) -> Result<Option<(Hash, Given)>, StoreError> {
+        self.read("idempotent", |c| read::idempotent(c, tenant, caller, key))
+    }
+
+    async fn newest(
+        &self,
+        tenant: &TenantId,
+        names: &[(String, String)],
+    ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
+        self.read("newest", |c| read::newest(c, tenant, names))
+    }
+
+    async fn versions(
+        &self,
+        tenant: &TenantId,
+        records: &[VersionRef],
+    ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
+        self.read("versions", |c| read::versions(c, tenant, records))
+    }
+
+    async fn consents(
+        &self,
+        tenant: &TenantId,
+        client: &str,
+    ) -> Result<Vec<StoredVersion>, StoreError> {
+        self.read("consents", |c| read::consents(c, tenant, client))
+    }
+
+    async fn resources(
+        &self,
+        tenant: &TenantId,
+        kind: &str,
+        id: &str,
+    ) -> Result<Vec<ResourceRow>, StoreError> {
+        self.read("resources", |c| read::resources(c, tenant, kind, id))
+    }
+
+    async fn resource_owner(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+    ) -> Result<Option<(String, String)>, StoreError> {
+        self.read("resource_owner", |c| {
+            read::resource_owner(c, tenant, resource_type, our_id)
+        })
+    }
+
+    async fn chain(&self, tenant: &TenantId, chain: &Chain) -> Result<Vec<ChainJob>, StoreError> {
+        self.read("chain", |c| read::chain(c, tenant, chain))
+    }
+
+    async fn referred_to(
+        &self,
+        tenant: &TenantId,
+        kind: &str,
+        id: &str,
+    ) -> Result<bool, StoreError> {
+        self.read("referred_to", |c| read::referred_to(c, tenant, kind, id))
+    }
+
+    async fn job_of_message(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        message: &str,
+    ) -> Result<Option<ChainJob>, StoreError> {
+        self.read("job_of_message", |c| {
+            read::job_of_message(c, tenant, partner, message)
+        })
+    }
+
+    async fn denials(&self, tenant: &TenantId, client: &str) -> Result<Vec<Denial>, StoreError> {
+        self.read("denials", |c| read::denials(c, tenant, client))
+    }
+
+    async fn crosswalk(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        ours: &[(String, String)],
+    ) -> Result<Vec<CrosswalkRow>, StoreError> {
+        self.read("crosswalk", |c| read::crosswalk(c, tenant, partner, ours))
+    }
+
+    async fn crosswalk_back(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        resource_type: &str,
+        their_id: &str,
+    ) -> Result<Option<CrosswalkRow>, StoreError> {
+        self.read("crosswalk_back", |c| {
+            read::crosswalk_back(c, tenant, partner, resource_type, their_id)
+        })
+    }
+
+    async fn link(
+        &self,
+        tenant: &TenantId,
+        row: CrosswalkRow,
+        client: Option<String>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let tenant = tenant.clone();
+        self.writer
+            .call("link", move |c| {
+                people::link(c, &tenant, &row, client.as_deref(), now)
+            })
+            .await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
+        if request.room.is_empty() || !self.read("claim", |c| claim::anything(c, request.now))? {
+            return Ok(Vec::new());
+        }
+        self.writer
+            .call("claim", move |c| claim::claim(c, &request))
+            .await
+    }
+
+    async fn report(&self, report: Report) -> Result<Reported, StoreError> {
+        self.writer
+            .call("report", move |c| report::report(c, &report))
+            .await
+    }
+
+    async fn rescue(&self, now: Time) -> Result<u64, StoreError> {
+        self.writer
+            .call("rescue", move |c| report::rescue(c, now))
+            .await
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    async fn next_due(&self) -> Result<Option<Time>, StoreError> {
+        self.read("next_due", claim::next_due)
+    }
+
+    async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        self.read("probes_due", |c| report::probes_due(c, now))
+    }
+
+    async fn pause(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        pause: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError> {
+        let (tenant, partner) = (tenant.clone(), partner.clone());
+        self.writer
+            .call("pause", move |c| report::pause(c, &tenant, &partner, pause))
+            .await
+    }
+
+    async fn act(
+        &self,
+        tenant: &TenantId,
+        job: &JobId,
+        act: Act,
+        who: &str,
+        why: &str,
+        now: Time,
+    ) -> Result<bool, StoreError> {
+        let (tenant, job) = (tenant.clone(), job.clone());
+        let (who, why) = (who.to_owned(), why.to_owned());
+        self.writer
+            .call("act", move |c| {
+                people::act(c, &tenant, &job, act, (&who, &why), now)
+            })
+            .await
+    }
+
+    async fn count_refusals(
+        &self,
+        tenant: &TenantId,
+        refusals: Vec<Refusal>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let tenant = tenant.clone();
+        self.writer
+            .call("count_refusals", move |c| {
+                read::count_refusals(c, &tenant, &refusals, now)
+            })
+            .await
+    }
+
+    async fn feed(
+        &self,
+        tenant: &TenantId,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<(i64, StoredVersion)>, StoreError> {
+        self.read("feed", |c| read::feed(c, tenant, after, limit))
+    }
+
+    async fn story(
+        &self,
+        tenant: &TenantId,
+        kind: &str,
+        id: &str,
+    ) -> Result<Option<Story>, StoreError> {
+        self.read("story", |c| views::story(c, tenant, kind, id))
+    }
+
+    async fn status(
+        &self,
+        tenant: &TenantId,
+        now: Time,
+        limit: usize,
+    ) -> Result<Status, StoreError> {
+        self.read("status", |c| views::status(c, tenant, now, limit))
+    }
+
+    async fn prune(&self, now: Time) -> Result<u64, StoreError> {
+        let before = now.minus(KEYS_KEPT).micros();
+        let any: bool = self.read("prune", |c| {
+            c.prepare_cached("SELECT EXISTS (SELECT 1 FROM idempotency WHERE made < ?)")?
+                .query_row([before], |r| r.get(0))
+        })?;
+        if !any {
+            return Ok(0);
+        }
+        self.writer
+            .call("prune", move |c| {
+                let n = c
+                    .prepare_cached("DELETE FROM idempotency WHERE made < ?")?
+                    .execute([before])?;
+                Ok(rows::int(n as u64).unsigned_abs())
+            })
+            .await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.writer
+            .call("check", |c| {
+                c.query_row("PRAGMA user_version", [], |r| r.get::<_, i64>(0))
+                    .map(drop)
+            })
+            .await
+    }
+}

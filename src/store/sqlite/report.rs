@@ -1,0 +1,262 @@
+//! A worker's report: attempt, outcome, next state, the partner's pause, in one transaction; nothing of
+//! it if the lease was lost.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::admit::put_crosswalk;
+use super::lanes::{self, Move, Place};
+use super::rows;
+use super::seal::seal;
+use crate::clock::Time;
+use crate::ids::{PartnerId, TenantId};
+use crate::sync::job::State;
+use crate::sync::ports::{AttemptRow, CrosswalkRow, EffectDone, Report, Reported, Settle};
+use crate::sync::reason::Reason;
+use crate::sync::verdict::Verdict;
+
+/// Writes a report.
+pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Reported> {
+    let tenant = r.tenant.as_str();
+    let held: Option<(i64, i64, bool)> = connection
+        .prepare_cached(
+            "SELECT seq, token, lease_until IS NOT NULL FROM job WHERE tenant = ?1 AND id = ?2",
+        )?
+        .query_row(params![tenant, r.job.as_str()], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .optional()?;
+    let Some((seq, token, leased)) = held else {
+        return Ok(Reported::LeaseLost);
+    };
+    if token != r.token || !leased {
+        return Ok(Reported::LeaseLost);
+    }
+    let place = Place::of(connection, seq)?;
+    if let Some(attempt) = &r.attempt {
+        put_attempt(connection, tenant, seq, attempt)?;
+        if matches!(attempt.verdict, Verdict::Accepted | Verdict::Pending) {
+            success(connection, &place, r.now)?;
+        }
+    }
+    if let Some(done) = &r.effect_done {
+        put_effect_done(connection, &place, done)?;
+    }
+    if let Some(settle) = &r.settle {
+        put_settle(connection, &place, settle, r.now)?;
+    }
+    if let Some((until, reason)) = &r.pause {
+        pause_by_outage(connection, tenant, &place.partner, *until, *reason)?;
+    } else if r.partner_well {
+        // Who asked us to stay away is left alone, although others of its answers are good.
+        connection
+            .prepare_cached(
+                "UPDATE partner SET paused_until = NULL, pause_reason = NULL
+                 WHERE tenant = ?1 AND partner = ?2 AND paused_until < ?3 AND pause_reason <> ?4",
+            )?
+            .execute(params![
+                tenant,
+                place.partner,
+                Time::NEVER.micros(),
+                Reason::Throttled.as_str()
+            ])?;
+    }
+    Ok(Reported::Stored)
+}
+
+fn put_attempt(
+    connection: &Connection,
+    tenant: &str,
+    seq: i64,
+    a: &AttemptRow,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .execute(params![
+            tenant,
+            seq,
+            a.effect,
+            a.asked,
+            a.started.micros(),
+            i64::try_from(a.took.as_micros()).unwrap_or(i64::MAX),
+            a.verdict.as_str(),
+            a.reason.as_str(),
+            a.status,
+            a.charged,
+            seal(&a.body)
+        ])?;
+    connection
+        .prepare_cached(
+            "UPDATE job SET attempts = attempts + ?2, asks = asks + ?3, reason = ?4 WHERE seq = ?1",
+        )?
+        .execute(params![seq, a.charged, a.asked, a.reason.as_str()])?;
+    Ok(())
+}
+
+fn success(connection: &Connection, place: &Place, now: Time) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO partner (tenant, partner, last_success) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET last_success = ?3",
+        )?
+        .execute(params![place.tenant, place.partner, now.micros()])?;
+    Ok(())
+}
+
+fn put_effect_done(
+    connection: &Connection,
+    place: &Place,
+    done: &EffectDone,
+) -> rusqlite::Result<()> {
+    let their_id = done.remote.as_ref().map(|r| r.id.as_str());
+    let (resource_type, our_id): (String, String) = connection
+        .prepare_cached(
+            "UPDATE effect SET done = 1, their_id = ifnull(?4, their_id)
+             WHERE tenant = ?1 AND job = ?2 AND n = ?3 RETURNING type, our_id",
+        )?
+        .query_row(
+            params![place.tenant, place.seq, done.effect, their_id],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )?;
+    if let Some(remote) = &done.remote {
+        let row = CrosswalkRow {
+            partner: PartnerId::new(&place.partner),
+            resource_type,
+            our_id,
+            their_id: remote.id.clone(),
+            their_version: remote.version.clone(),
+        };
+        put_crosswalk(connection, &place.tenant, &row)?;
+    }
+    Ok(())
+}
+
+fn put_settle(
+    connection: &Connection,
+    place: &Place,
+    settle: &Settle,
+    now: Time,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE job SET unsure = ?2, reach = ?3 WHERE seq = ?1")?
+        .execute(params![place.seq, settle.unsure, settle.reach.as_str()])?;
+    lanes::go(
+        connection,
+        place,
+        &Move {
+            to: settle.state,
+            reason: Some(settle.reason.as_str()),
+            due: Some(settle.due.micros()),
+            held: settle.held,
+            now: now.micros(),
+        },
+    )
+}
+
+fn pause_by_outage(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    until: Time,
+    reason: Reason,
+) -> rusqlite::Result<()> {
+    // A person's pause stays; among outages the longer one counts.
+    connection
+        .prepare_cached(
+            "INSERT INTO partner (tenant, partner, paused_until, pause_reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET
+               pause_reason = CASE WHEN ifnull(paused_until, 0) < ?3 THEN ?4 ELSE pause_reason END,
+               paused_until = max(ifnull(paused_until, 0), ?3)",
+        )?
+        .execute(params![tenant, partner, until.micros(), reason.as_str()])?;
+    Ok(())
+}
+
+/// Pauses a partner by hand or after a probe, or ends its pause.
+pub(super) fn pause(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+    pause: Option<(Time, Reason)>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO partner (tenant, partner, paused_until, pause_reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET paused_until = ?3, pause_reason = ?4",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            partner.as_str(),
+            pause.map(|p| p.0.micros()),
+            pause.map(|p| p.1.as_str())
+        ])?;
+    Ok(())
+}
+
+/// Partners whose pause has ended and that want a probe.
+pub(super) fn probes_due(
+    connection: &Connection,
+    now: Time,
+) -> rusqlite::Result<Vec<(TenantId, PartnerId)>> {
+    connection
+        .prepare_cached("SELECT tenant, partner FROM partner WHERE paused_until <= ?")?
+        .query_map([now.micros()], |r| {
+            Ok((
+                TenantId::new(r.get_ref(0)?.as_str()?),
+                PartnerId::new(r.get_ref(1)?.as_str()?),
+            ))
+        })?
+        .collect()
+}
+
+/// Leases that ran out, confirmations that did not come, prescriptions past their last send.
+pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64> {
+    let now = now.micros();
+    let of = |sql: &str| -> rusqlite::Result<Vec<i64>> {
+        connection
+            .prepare_cached(sql)?
+            .query_map([now], |r| r.get(0))?
+            .collect()
+    };
+    let lost = of("SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?")?;
+    for seq in &lost {
+        connection
+            .prepare_cached(
+                "UPDATE job SET unsure = 1, reach = 'maybe', token = token + 1 WHERE seq = ?",
+            )?
+            .execute([seq])?;
+        to(connection, *seq, State::Asking, Reason::LeaseLost, now)?;
+    }
+    let silent = of("SELECT seq FROM job WHERE awaits_until IS NOT NULL AND awaits_until < ?")?;
+    for seq in silent {
+        to(connection, seq, State::Parked, Reason::CancelSilent, now)?;
+    }
+    let late = of(
+        "SELECT seq FROM job WHERE deadline IS NOT NULL AND state = 'waiting'
+        AND deadline < ? AND unsure = 0",
+    )?;
+    for seq in late {
+        to(connection, seq, State::Parked, Reason::PastDeadline, now)?;
+    }
+    Ok(rows::int(lost.len() as u64).unsigned_abs())
+}
+
+fn to(
+    connection: &Connection,
+    seq: i64,
+    state: State,
+    reason: Reason,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let place = Place::of(connection, seq)?;
+    lanes::go(
+        connection,
+        &place,
+        &Move {
+            to: state,
+            reason: Some(reason.as_str()),
+            due: Some(now),
+            held: false,
+            now,
+        },
+    )
+}

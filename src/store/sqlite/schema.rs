@@ -1,0 +1,155 @@
+//! The schema, by migrations: each runs once, in a transaction of its own, and is never edited after it
+//! was released.
+//!
+//! The tenant is the first column of every key. Bodies are sealed BLOBs. Times are microseconds UTC.
+
+use rusqlite::Connection;
+
+/// The migrations, in order; the database's `user_version` says how many have run.
+const MIGRATIONS: &[&str] = &[FIRST];
+
+const FIRST: &str = "
+CREATE TABLE raw (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, door TEXT NOT NULL, sender_id TEXT,
+  media_type TEXT NOT NULL, body BLOB NOT NULL, hash BLOB NOT NULL, received INTEGER NOT NULL,
+  state TEXT NOT NULL, issues BLOB, their_patient TEXT,
+  given_status INTEGER, given_body BLOB, same_id_other_bytes INTEGER NOT NULL DEFAULT 0,
+  UNIQUE (tenant, id));
+CREATE UNIQUE INDEX raw_sender ON raw (tenant, door, sender_id) WHERE sender_id IS NOT NULL;
+CREATE INDEX raw_hash ON raw (tenant, door, hash, received) WHERE sender_id IS NULL;
+CREATE INDEX raw_open ON raw (tenant, state, received) WHERE state <> 'done';
+
+-- Record versions: what was accepted, as it was accepted.
+CREATE TABLE version (
+  tenant TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
+  chain TEXT NOT NULL, client TEXT, body BLOB NOT NULL, context TEXT NOT NULL, hash BLOB NOT NULL,
+  origin TEXT NOT NULL, accepted INTEGER NOT NULL, given_status INTEGER NOT NULL, given_body BLOB NOT NULL,
+  UNIQUE (tenant, kind, id, version));
+CREATE INDEX version_chain ON version (tenant, chain);
+CREATE INDEX version_consent ON version (tenant, client, id, version) WHERE kind = 'consent';
+-- Which records other records lean on.
+CREATE TABLE leans (
+  tenant TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, by_kind TEXT NOT NULL, by_id TEXT NOT NULL,
+  PRIMARY KEY (tenant, kind, id, by_kind, by_id)) WITHOUT ROWID;
+CREATE TABLE resource (
+  tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
+  kind TEXT NOT NULL, record TEXT NOT NULL, part TEXT NOT NULL, record_version INTEGER NOT NULL,
+  updated INTEGER NOT NULL, profiles TEXT NOT NULL, body BLOB NOT NULL,
+  UNIQUE (tenant, type, id, version));
+CREATE INDEX resource_record ON resource (tenant, kind, record, type, id, version);
+CREATE TABLE feed (
+  position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+  kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL);
+CREATE INDEX feed_tenant ON feed (tenant, position);
+CREATE TABLE idempotency (
+  tenant TEXT NOT NULL, caller TEXT NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL,
+  given_status INTEGER NOT NULL, given_body BLOB NOT NULL, made INTEGER NOT NULL,
+  PRIMARY KEY (tenant, caller, key)) WITHOUT ROWID;
+CREATE INDEX idempotency_made ON idempotency (made);
+
+-- Jobs. rank: the place in the lane: 0 in flight or unclear, 1 a cancel, 2 anything else; NULL when the
+-- job does not stand in its lane (ended, parked, held by the gate, awaiting a confirmation).
+CREATE TABLE job (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL,
+  partner TEXT NOT NULL, lane TEXT NOT NULL, chain TEXT NOT NULL,
+  kind TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, client TEXT,
+  purpose TEXT NOT NULL, state TEXT NOT NULL, rank INTEGER, reason TEXT,
+  due INTEGER NOT NULL, deadline INTEGER, priority INTEGER NOT NULL,
+  message TEXT, awaits TEXT, awaits_until INTEGER, confirmed INTEGER,
+  guarded INTEGER NOT NULL, policy TEXT NOT NULL, accepted INTEGER NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0,
+  unsure INTEGER NOT NULL DEFAULT 0, reach TEXT NOT NULL DEFAULT 'not', held INTEGER NOT NULL DEFAULT 0,
+  token INTEGER NOT NULL DEFAULT 0, lease_until INTEGER, worker TEXT, settled INTEGER,
+  UNIQUE (tenant, id));
+CREATE INDEX job_lane ON job (tenant, partner, lane, rank, seq) WHERE rank IS NOT NULL;
+CREATE INDEX job_chain ON job (tenant, chain, seq);
+CREATE INDEX job_record ON job (tenant, partner, kind, record, state);
+CREATE INDEX job_message ON job (tenant, partner, message) WHERE message IS NOT NULL;
+CREATE INDEX job_awaits ON job (tenant, awaits) WHERE awaits IS NOT NULL;
+CREATE INDEX job_awaits_until ON job (awaits_until) WHERE awaits_until IS NOT NULL;
+CREATE INDEX job_lease ON job (lease_until) WHERE lease_until IS NOT NULL;
+CREATE INDEX job_deadline ON job (deadline) WHERE deadline IS NOT NULL AND state = 'waiting';
+CREATE INDEX job_open ON job (tenant, partner, accepted) WHERE state IN ('waiting', 'sending', 'asking');
+CREATE INDEX job_parked ON job (tenant, accepted) WHERE state = 'parked';
+CREATE INDEX job_asking ON job (tenant, accepted) WHERE state = 'asking';
+CREATE INDEX job_retrying ON job (tenant, accepted) WHERE state = 'waiting' AND (attempts > 0 OR held = 1);
+CREATE INDEX job_client ON job (tenant, client, partner)
+  WHERE state IN ('waiting', 'sending', 'asking', 'parked') AND client IS NOT NULL;
+CREATE TABLE effect (
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL,
+  type TEXT NOT NULL, our_id TEXT NOT NULL, find TEXT NOT NULL,
+  media_type TEXT, body BLOB, holes TEXT, hash BLOB, done INTEGER NOT NULL DEFAULT 0, their_id TEXT,
+  PRIMARY KEY (tenant, job, n));
+CREATE TABLE attempt (
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, effect INTEGER NOT NULL, asked INTEGER NOT NULL,
+  started INTEGER NOT NULL, took INTEGER NOT NULL, verdict TEXT NOT NULL, reason TEXT NOT NULL,
+  status INTEGER, charged INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX attempt_job ON attempt (tenant, job);
+CREATE TABLE need (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, kind TEXT NOT NULL, record TEXT NOT NULL, job INTEGER NOT NULL,
+  PRIMARY KEY (tenant, partner, kind, record, job)) WITHOUT ROWID;
+CREATE INDEX need_job ON need (tenant, job);
+CREATE TABLE act (
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, act TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
+  at INTEGER NOT NULL);
+CREATE INDEX act_job ON act (tenant, job);
+
+-- Lanes: the head of each line, so that no claim looks for older jobs. mode: 0 ready, 1 in flight or
+-- leased, 2 not before due, 3 held back by what it needs or by its patient.
+CREATE TABLE lane (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, lane TEXT NOT NULL, head INTEGER NOT NULL,
+  mode INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL,
+  PRIMARY KEY (tenant, partner, lane)) WITHOUT ROWID;
+CREATE INDEX lane_ready ON lane (tenant, partner, priority, head) WHERE mode = 0;
+CREATE INDEX lane_later ON lane (due) WHERE mode = 2;
+CREATE INDEX lane_head ON lane (head);
+CREATE TABLE hold (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, client TEXT NOT NULL, job INTEGER NOT NULL,
+  PRIMARY KEY (tenant, partner, client, job)) WITHOUT ROWID;
+CREATE INDEX hold_job ON hold (tenant, job);
+CREATE TABLE partner (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, paused_until INTEGER, pause_reason TEXT, last_success INTEGER,
+  PRIMARY KEY (tenant, partner)) WITHOUT ROWID;
+CREATE TABLE count (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, state TEXT NOT NULL, n INTEGER NOT NULL,
+  PRIMARY KEY (tenant, partner, state)) WITHOUT ROWID;
+CREATE TABLE total (
+  tenant TEXT NOT NULL, what TEXT NOT NULL, n INTEGER NOT NULL, PRIMARY KEY (tenant, what)) WITHOUT ROWID;
+
+CREATE TABLE crosswalk (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, type TEXT NOT NULL, our_id TEXT NOT NULL,
+  their_id TEXT NOT NULL, their_version TEXT, PRIMARY KEY (tenant, partner, type, our_id)) WITHOUT ROWID;
+CREATE INDEX crosswalk_back ON crosswalk (tenant, partner, type, their_id);
+CREATE TABLE denial (
+  tenant TEXT NOT NULL, client TEXT, kind TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL,
+  partner TEXT NOT NULL, why TEXT NOT NULL, open INTEGER NOT NULL,
+  UNIQUE (tenant, kind, record, version, partner));
+CREATE INDEX denial_open ON denial (tenant, client) WHERE open = 1;
+CREATE TABLE refusal (
+  tenant TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL, pointer TEXT NOT NULL, caller TEXT NOT NULL,
+  n INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (tenant, kind, rule, pointer, caller)) WITHOUT ROWID;
+";
+
+/// Brings a database to the newest schema.
+///
+/// # Errors
+/// A migration fails (nothing of it is kept), or the database is of a later program.
+pub fn migrate(
+    connection: &mut Connection,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let have: u32 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
+    if have > u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX) {
+        return Err("the database was made by a later version of this program".into());
+    }
+    for (n, sql) in (1..).zip(MIGRATIONS) {
+        if n <= have {
+            continue;
+        }
+        let tx = connection.transaction()?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", n)?;
+        tx.commit()?;
+    }
+    Ok(())
+}

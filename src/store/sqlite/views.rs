@@ -1,0 +1,466 @@
+//! What people look at: the story of a record, the status of everything.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Row, params};
+
+use super::rows::{self, int};
+use super::{lanes, read};
+use crate::clock::Time;
+use crate::ids::{JobId, MessageId, PartnerId, RawId, TenantId};
+use crate::sync::job::{EffectKind, State, VersionRef};
+use crate::sync::ports::{
+    EffectView, JobView, PartnerView, Refusal, Status, Story, TryView, Unmatched,
+};
+use crate::sync::reason::Reason;
+use crate::sync::verdict::Verdict;
+
+/// Jobs, answers and refusals listed, at most, where the caller names no limit.
+const LIST_MAX: i64 = 1000;
+
+/// Columns of [`job`].
+const JOB: &str = "seq, id, partner, kind, record, version, purpose, state, reason, accepted, due, \
+     attempts, unsure, message, lane, client, held, awaits, lease_until";
+
+/// A job at a glance, without its effects and attempts, and its seq and lane.
+struct Glance {
+    seq: i64,
+    lane: String,
+    client: Option<String>,
+    held: bool,
+    awaits: Option<String>,
+    view: JobView,
+}
+
+fn job(r: &Row<'_>) -> rusqlite::Result<Glance> {
+    Ok(Glance {
+        seq: r.get(0)?,
+        lane: r.get(14)?,
+        client: r.get(15)?,
+        held: r.get(16)?,
+        awaits: r.get(17)?,
+        view: JobView {
+            id: JobId::new(r.get_ref(1)?.as_str()?),
+            partner: PartnerId::new(r.get_ref(2)?.as_str()?),
+            record: VersionRef {
+                kind: r.get(3)?,
+                id: r.get(4)?,
+                version: rows::number(r, 5)?,
+            },
+            purpose: rows::purpose(r, 6)?,
+            state: rows::state(r, 7)?,
+            reason: rows::reason(r, 8)?,
+            accepted: rows::time(r, 9)?,
+            due: rows::time(r, 10)?,
+            attempts: rows::small(r, 11)?,
+            unsure: r.get(12)?,
+            message: r.get::<_, Option<String>>(13)?.map(|m| MessageId::new(&m)),
+            blocked_by: Vec::new(),
+            effects: Vec::new(),
+            tries: Vec::new(),
+        },
+    })
+}
+
+/// What holds a job back at this moment, exactly.
+fn blocked_by(connection: &Connection, tenant: &str, g: &Glance) -> rusqlite::Result<Vec<String>> {
+    let mut out = Vec::new();
+    if g.view.state != State::Waiting {
+        return Ok(out);
+    }
+    let partner = g.view.partner.as_str();
+    if g.held {
+        out.push("gate: consent".to_owned());
+    }
+    if let Some(message) = &g.awaits {
+        out.push(format!("cancel: message {message} is not confirmed"));
+    }
+    let paused: Option<String> = connection
+        .prepare_cached(
+            "SELECT pause_reason FROM partner WHERE tenant = ?1 AND partner = ?2 AND paused_until IS NOT NULL",
+        )?
+        .query_map(params![tenant, partner], |r| r.get(0))?
+        .next()
+        .transpose()?;
+    if let Some(reason) = paused {
+        out.push(format!("pause: {reason}"));
+    }
+    let head: Option<String> = connection
+        .prepare_cached(
+            "SELECT j.id FROM lane l JOIN job j ON j.seq = l.head
+             WHERE l.tenant = ?1 AND l.partner = ?2 AND l.lane = ?3 AND l.head <> ?4",
+        )?
+        .query_map(params![tenant, partner, g.lane, g.seq], |r| r.get(0))?
+        .next()
+        .transpose()?;
+    if let Some(head) = head
+        && !g.held
+        && g.awaits.is_none()
+    {
+        out.push(format!("lane: job {head} goes first"));
+    }
+    if lanes::needs(connection, tenant, partner, g.seq)? {
+        let mut needs = connection.prepare_cached(
+            "SELECT o.id, o.kind, o.record FROM need n JOIN job o ON o.tenant = n.tenant
+               AND o.partner = ?2 AND o.kind = n.kind AND o.record = n.record
+             WHERE n.tenant = ?1 AND n.job = ?3 AND o.seq < ?3 AND o.held = 0
+               AND o.state IN ('waiting', 'sending', 'asking') LIMIT 10",
+        )?;
+        let found = needs.query_map(params![tenant, partner, g.seq], |r| {
+            Ok(format!(
+                "needs: job {} brings {}/{}",
+                r.get::<_, String>(0)?,
+                r.get::<_, String>(1)?,
+                r.get::<_, String>(2)?
+            ))
+        })?;
+        for need in found {
+            out.push(need?);
+        }
+    }
+    if lanes::holds(connection, tenant, partner, g.client.as_deref(), g.seq)? {
+        out.push("hold: a merge of the patient is on its way".to_owned());
+    }
+    Ok(out)
+}
+
+fn effects(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Vec<EffectView>> {
+    connection
+        .prepare_cached(
+            "SELECT n, kind, type, our_id, done, their_id FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
+        )?
+        .query_map(params![tenant, seq], |r| {
+            Ok(EffectView {
+                n: rows::small(r, 0)?,
+                kind: EffectKind::parse(r.get_ref(1)?.as_str()?).unwrap_or(EffectKind::Message),
+                resource_type: r.get(2)?,
+                our_id: r.get(3)?,
+                done: r.get(4)?,
+                their_id: r.get(5)?,
+            })
+        })?
+        .collect()
+}
+
+fn tries(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Vec<TryView>> {
+    connection
+        .prepare_cached(
+            "SELECT effect, asked, started, took, verdict, reason, status, length(body) - 1
+             FROM attempt WHERE tenant = ?1 AND job = ?2 ORDER BY rowid LIMIT 1000",
+        )?
+        .query_map(params![tenant, seq], |r| {
+            Ok(TryView {
+                effect: rows::small(r, 0)?,
+                asked: r.get(1)?,
+                started: rows::time(r, 2)?,
+                took_ms: rows::number(r, 3)? / 1000,
+                verdict: verdict(r.get_ref(4)?.as_str()?),
+                reason: rows::reason(r, 5)?.unwrap_or(Reason::Unclear),
+                status: r.get(6)?,
+                answer_bytes: rows::number(r, 7)?,
+            })
+        })?
+        .collect()
+}
+
+fn verdict(word: &str) -> Verdict {
+    [
+        Verdict::Accepted,
+        Verdict::Pending,
+        Verdict::Refused,
+        Verdict::Busy,
+    ]
+    .into_iter()
+    .find(|v| v.as_str() == word)
+    .unwrap_or(Verdict::Unsure)
+}
+
+/// The whole story of a record.
+pub(super) fn story(
+    connection: &Connection,
+    tenant: &TenantId,
+    kind: &str,
+    id: &str,
+) -> rusqlite::Result<Option<Story>> {
+    let t = tenant.as_str();
+    let versions: Vec<_> = connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM version v WHERE v.tenant = ?1 AND v.kind = ?2 AND v.id = ?3
+             ORDER BY v.version DESC LIMIT ?4",
+            rows::VERSION
+        ))?
+        .query_map(params![t, kind, id, LIST_MAX], rows::stored_version)?
+        .collect::<rusqlite::Result<_>>()?;
+    let Some(newest) = versions.first() else {
+        return Ok(None);
+    };
+    let resources = connection
+        .prepare_cached(
+            "SELECT type, id, part, version, record_version, profiles FROM resource
+             WHERE tenant = ?1 AND kind = ?2 AND record = ?3 ORDER BY record_version, type, id, version LIMIT ?4",
+        )?
+        .query_map(params![t, kind, id, LIST_MAX], |r| {
+            Ok((
+                r.get(0)?,
+                r.get(1)?,
+                r.get(2)?,
+                rows::number(r, 3)?,
+                rows::number(r, 4)?,
+                r.get(5)?,
+            ))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let glances: Vec<Glance> = connection
+        .prepare_cached(&format!(
+            "SELECT {JOB} FROM job WHERE tenant = ?1 AND chain = ?2 AND kind = ?3 AND record = ?4
+             ORDER BY seq LIMIT ?5"
+        ))?
+        .query_map(params![t, newest.chain.0, kind, id, LIST_MAX], job)?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut jobs = Vec::with_capacity(glances.len());
+    for g in glances {
+        let blocked_by = blocked_by(connection, t, &g)?;
+        jobs.push(JobView {
+            blocked_by,
+            effects: effects(connection, t, g.seq)?,
+            tries: tries(connection, t, g.seq)?,
+            ..g.view
+        });
+    }
+    let denials = connection
+        .prepare_cached(
+            "SELECT kind, record, version, partner, client, why, open FROM denial
+             WHERE tenant = ?1 AND kind = ?2 AND record = ?3 ORDER BY rowid LIMIT ?4",
+        )?
+        .query_map(params![t, kind, id, LIST_MAX], |r| {
+            Ok((read::denial(r)?, r.get(6)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    let answers = connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM version v WHERE v.tenant = ?1 AND v.chain = ?2 AND v.kind <> ?3
+             ORDER BY v.accepted LIMIT ?4",
+            rows::VERSION
+        ))?
+        .query_map(
+            params![t, newest.chain.0, kind, LIST_MAX],
+            rows::stored_version,
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Story {
+        versions,
+        resources,
+        jobs,
+        denials,
+        answers,
+    }))
+}
+
+/// The status of everything.
+pub(super) fn status(
+    connection: &Connection,
+    tenant: &TenantId,
+    now: Time,
+    limit: usize,
+) -> rusqlite::Result<Status> {
+    let t = tenant.as_str();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let total = |what: &str| -> rusqlite::Result<u64> {
+        connection
+            .prepare_cached("SELECT n FROM total WHERE tenant = ?1 AND what = ?2")?
+            .query_map(params![t, what], |r| rows::number(r, 0))?
+            .next()
+            .unwrap_or(Ok(0))
+    };
+    let mut jobs = Vec::new();
+    for g in worth_a_look(connection, t, now, limit)? {
+        let blocked_by = blocked_by(connection, t, &g)?;
+        jobs.push(JobView {
+            blocked_by,
+            ..g.view
+        });
+    }
+    Ok(Status {
+        partners: partners(connection, t)?,
+        jobs,
+        parked_raw: parked_raw(connection, t, limit)?,
+        unmatched: unmatched(connection, t)?,
+        refusals: refusals(connection, t)?,
+        denials_open: connection
+            .prepare_cached("SELECT count(*) FROM denial WHERE tenant = ?1 AND open = 1")?
+            .query_row([t], |r| rows::number(r, 0))?,
+        versions: total("versions")?,
+        jobs_made: total("jobs")?,
+    })
+}
+
+/// Parked, asking, retrying, held, and what has waited for a minute; oldest first.
+fn worth_a_look(
+    connection: &Connection,
+    tenant: &str,
+    now: Time,
+    limit: i64,
+) -> rusqlite::Result<Vec<Glance>> {
+    let minute = now.minus(std::time::Duration::from_secs(60)).micros();
+    let mut all: Vec<Glance> = Vec::new();
+    for which in [
+        "state = 'parked'",
+        "state = 'asking'",
+        "state = 'waiting' AND (attempts > 0 OR held = 1)",
+    ] {
+        let found = connection
+            .prepare_cached(&format!(
+                "SELECT {JOB} FROM job WHERE tenant = ?1 AND {which} ORDER BY accepted LIMIT ?2"
+            ))?
+            .query_map(params![tenant, limit], job)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        all.extend(found);
+    }
+    let partners: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT partner FROM count WHERE tenant = ?1")?
+        .query_map([tenant], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for partner in partners {
+        let found = connection
+            .prepare_cached(&format!(
+                "SELECT {JOB} FROM job WHERE tenant = ?1 AND partner = ?2
+                   AND state IN ('waiting', 'sending', 'asking') AND accepted < ?3
+                   AND state = 'waiting' AND attempts = 0 AND held = 0
+                 ORDER BY accepted LIMIT ?4"
+            ))?
+            .query_map(params![tenant, partner, minute, limit], job)?
+            .collect::<rusqlite::Result<Vec<_>>>()?;
+        all.extend(found);
+    }
+    all.sort_by_key(|g| (g.view.accepted, g.seq));
+    all.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(all)
+}
+
+fn partners(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<PartnerView>> {
+    let mut all: BTreeMap<String, PartnerView> = BTreeMap::new();
+    let view = |name: &str| PartnerView {
+        partner: PartnerId::new(name),
+        jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
+        retrying: 0,
+        held: 0,
+        oldest: None,
+        paused: None,
+        last_success: None,
+    };
+    let mut counts =
+        connection.prepare_cached("SELECT partner, state, n FROM count WHERE tenant = ?1")?;
+    let mut found = counts.query([tenant])?;
+    while let Some(r) = found.next()? {
+        let name: String = r.get(0)?;
+        let entry = all.entry(name.clone()).or_insert_with(|| view(&name));
+        entry
+            .jobs
+            .insert(rows::state(r, 1)?.as_str(), rows::number(r, 2)?);
+    }
+    let mut pauses = connection.prepare_cached(
+        "SELECT partner, paused_until, pause_reason, last_success FROM partner WHERE tenant = ?1",
+    )?;
+    let mut found = pauses.query([tenant])?;
+    while let Some(r) = found.next()? {
+        let name: String = r.get(0)?;
+        let entry = all.entry(name.clone()).or_insert_with(|| view(&name));
+        let until: Option<i64> = r.get(1)?;
+        entry.paused = until.map(|u| {
+            let reason = rows::reason(r, 2).ok().flatten();
+            (
+                Time::from_micros(u),
+                reason.unwrap_or(Reason::PartnerPaused),
+            )
+        });
+        entry.last_success = r.get::<_, Option<i64>>(3)?.map(Time::from_micros);
+    }
+    for (name, entry) in &mut all {
+        entry.oldest = connection
+            .prepare_cached(
+                "SELECT min(accepted) FROM job WHERE tenant = ?1 AND partner = ?2
+                   AND state IN ('waiting', 'sending', 'asking')",
+            )?
+            .query_row(params![tenant, name], |r| r.get::<_, Option<i64>>(0))?
+            .map(Time::from_micros);
+        (entry.retrying, entry.held) = connection
+            .prepare_cached(
+                "SELECT ifnull(sum(attempts > 0), 0), ifnull(sum(held), 0) FROM job
+                 WHERE tenant = ?1 AND partner = ?2 AND state = 'waiting' AND (attempts > 0 OR held = 1)",
+            )?
+            .query_row(params![tenant, name], |r| {
+                Ok((rows::number(r, 0)?, rows::number(r, 1)?))
+            })?;
+    }
+    Ok(all.into_values().collect())
+}
+
+type ParkedRaw = (RawId, String, Time, Vec<String>);
+
+fn parked_raw(
+    connection: &Connection,
+    tenant: &str,
+    limit: i64,
+) -> rusqlite::Result<Vec<ParkedRaw>> {
+    connection
+        .prepare_cached(
+            "SELECT id, door, received, issues FROM raw
+             WHERE tenant = ?1 AND state = 'parked' AND state <> 'done' ORDER BY received LIMIT ?2",
+        )?
+        .query_map(params![tenant, limit], |r| {
+            let issues: Option<Vec<u8>> = r.get(3)?;
+            let rules = match issues {
+                Some(sealed) => rows::issues_from(&super::seal::open(sealed)?)
+                    .into_iter()
+                    .map(|i| i.rule.into_owned())
+                    .collect(),
+                None => Vec::new(),
+            };
+            Ok((
+                RawId::new(r.get_ref(0)?.as_str()?),
+                r.get(1)?,
+                rows::time(r, 2)?,
+                rules,
+            ))
+        })?
+        .collect()
+}
+
+fn unmatched(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<Unmatched>> {
+    connection
+        .prepare_cached(
+            "SELECT door, their_patient, count(*), min(received) FROM raw
+             WHERE tenant = ?1 AND state = 'unmatched' AND state <> 'done'
+             GROUP BY door, their_patient ORDER BY 4 LIMIT ?2",
+        )?
+        .query_map(params![tenant, LIST_MAX], |r| {
+            Ok(Unmatched {
+                partner: PartnerId::new(r.get_ref(0)?.as_str()?),
+                their_id: r.get::<_, Option<String>>(1)?.unwrap_or_default(),
+                waiting: rows::number(r, 2)?,
+                since: rows::time(r, 3)?,
+            })
+        })?
+        .collect()
+}
+
+fn refusals(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<(Refusal, u64, Time)>> {
+    connection
+        .prepare_cached(
+            "SELECT kind, rule, pointer, caller, n, last FROM refusal WHERE tenant = ?1
+             ORDER BY n DESC LIMIT ?2",
+        )?
+        .query_map(params![tenant, int(100)], |r| {
+            Ok((
+                Refusal {
+                    kind: r.get(0)?,
+                    rule: r.get(1)?,
+                    pointer: r.get(2)?,
+                    caller: r.get(3)?,
+                },
+                rows::number(r, 4)?,
+                rows::time(r, 5)?,
+            ))
+        })?
+        .collect()
+}
