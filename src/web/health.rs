@@ -65,12 +65,7 @@ pub(super) async fn metrics(
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Metrics, Right::Read])?;
     let now = doors.now();
-    let status = doors
-        .house
-        .store
-        .status(&caller.tenant, now, doors.limits.status_rows_max)
-        .await
-        .map_err(|e| store_said(&e))?;
+    let status = doors.status(&caller.tenant).await?;
     let mut text = (doors.measured)();
     text.push_str(&gauges(&status, now));
     Ok(answer::bytes(

@@ -39,10 +39,13 @@ use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
 use crate::clock::Time;
+use crate::ids::TenantId;
 use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::intake::Intake;
+use crate::sync::job::State;
+use crate::sync::ports::{PartnerView, Status};
 pub use access::{Right, Token, TokenHash};
 pub use server::{Bounds, serve};
 
@@ -104,6 +107,29 @@ impl Doors {
             .tenants
             .get(&caller.tenant)
             .ok_or_else(answer::not_yours)
+    }
+
+    /// The status of a tenant, with the partners that have no job yet.
+    async fn status(&self, tenant: &TenantId) -> Result<Status, answer::Answer> {
+        let house = &self.house;
+        let rows = self.limits.status_rows_max;
+        let status = house.store.status(tenant, self.now(), rows).await;
+        let mut status = status.map_err(|e| health::store_said(&e))?;
+        for (of, partner) in house.partners.keys() {
+            if of == tenant && !status.partners.iter().any(|p| p.partner == *partner) {
+                status.partners.push(PartnerView {
+                    partner: partner.clone(),
+                    jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
+                    retrying: 0,
+                    held: 0,
+                    oldest: None,
+                    paused: None,
+                    last_success: None,
+                });
+            }
+        }
+        status.partners.sort_by(|a, b| a.partner.cmp(&b.partner));
+        Ok(status)
     }
 
     async fn body(&self, request: axum::extract::Request) -> Result<Vec<u8>, answer::Answer> {

@@ -124,11 +124,17 @@ async fn a_body_too_deep_or_twice_keyed_is_refused() {
         }
     };
     let deep = post(format!("{}1{}", "[".repeat(20), "]".repeat(20))).await;
-    assert_eq!((deep.status, deep.rules()), (400, vec!["json-depth".to_owned()]));
+    assert_eq!(
+        (deep.status, deep.rules()),
+        (400, vec!["json-depth".to_owned()])
+    );
     let twice = post(r#"{"client_no":"C-1","client_no":"C-2"}"#.to_owned()).await;
     assert_eq!(twice.status, 400);
     let long = post("x".repeat(100_001)).await;
-    assert_eq!((long.status, long.rules()), (413, vec!["body-bytes".to_owned()]));
+    assert_eq!(
+        (long.status, long.rules()),
+        (413, vec!["body-bytes".to_owned()])
+    );
     let many = post(format!("[{}1]", "1,".repeat(1000))).await;
     assert_eq!(many.status, 400);
 }

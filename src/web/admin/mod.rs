@@ -63,12 +63,7 @@ pub(super) async fn status(
     caller.needs(&[Right::Read, Right::Operate])?;
     let now = doors.now();
     let tenant = doors.tenant(&caller)?;
-    let found = doors
-        .house
-        .store
-        .status(&caller.tenant, now, doors.limits.status_rows_max)
-        .await
-        .map_err(|e| store_said(&e))?;
+    let found = doors.status(&caller.tenant).await?;
     let shown = status::Shown {
         tenant,
         now,
@@ -259,13 +254,7 @@ pub(super) async fn unmatched(
     caller.needs(&[Right::Operate])?;
     let now = doors.now();
     let tenant = doors.tenant(&caller)?;
-    let found = doors
-        .house
-        .store
-        .status(&caller.tenant, now, doors.limits.status_rows_max)
-        .await
-        .map_err(|e| store_said(&e))?
-        .unmatched;
+    let found = doors.status(&caller.tenant).await?.unmatched;
     Ok(if answer::wants_page(&headers) {
         answer::page(StatusCode::OK, unmatched::page(tenant, now, &found))
     } else {

@@ -100,7 +100,9 @@ impl Setup {
             .iter()
             .map(|id| (id.clone(), format!("\"inbound:{id}\"")))
             .collect();
-        let callers = CALLERS.iter().map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
+        let callers = CALLERS
+            .iter()
+            .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
         for (name, rights) in callers.chain(inbound) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
@@ -167,11 +169,6 @@ pub(crate) struct Gateway {
 impl Gateway {
     fn running(&self) -> &Running {
         self.running.as_ref().expect("it runs")
-    }
-
-    /// Its store.
-    pub(crate) fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.running().house.store)
     }
 
     /// Moves the clock on.
@@ -244,7 +241,8 @@ impl Gateway {
 
     /// `GET`.
     pub(crate) async fn get(&self, path: &str, caller: &str) -> Got {
-        self.send(reqwest::Method::GET, path, caller, &[], None).await
+        self.send(reqwest::Method::GET, path, caller, &[], None)
+            .await
     }
 
     /// `POST` of JSON.
@@ -274,7 +272,10 @@ impl Drop for Gateway {
             }
             let seen = log::captured() + &telemetry::measured();
             let at = seen.find("Canary");
-            assert!(at.is_none(), "a client's name stands in the log or the metrics");
+            assert!(
+                at.is_none(),
+                "a client's name stands in the log or the metrics"
+            );
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
