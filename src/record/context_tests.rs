@@ -305,3 +305,70 @@ fn records_of_the_context_kinds_come_back_from_fhir_as_they_went() {
     laws::<super::client_merge::ClientMerge>(super::client_merge::from_fhir, &[]);
     laws::<super::evaluation::Evaluation>(super::evaluation::from_fhir, &[]);
 }
+
+/// All resources that the fixtures of a kind become.
+fn resources<M: Mapping + DeserializeOwned>(out: &mut Vec<(String, Option<&'static str>, Value)>) {
+    for (name, record, context) in sound::<M>() {
+        let mapped = record.to_fhir(&context, &MapEnv::example());
+        for resource in mapped.resources {
+            let name = format!("{} {name} {}", M::KIND, resource.part);
+            out.push((name, resource.profile, resource.value));
+        }
+    }
+}
+
+#[test]
+fn what_the_fixtures_become_passes_r4_our_profiles_and_us_core_where_it_claims_them() {
+    use crate::fhir::package::{Caps, Package};
+    use crate::fhir::validate::{Options, Validator};
+
+    let mut made = Vec::new();
+    resources::<super::client::Client>(&mut made);
+    resources::<super::staff::Staff>(&mut made);
+    resources::<super::pharmacy::Pharmacy>(&mut made);
+    resources::<super::laboratory::Laboratory>(&mut made);
+    resources::<super::episode::Episode>(&mut made);
+    resources::<super::consent::Consent>(&mut made);
+    resources::<super::client_merge::ClientMerge>(&mut made);
+    resources::<super::evaluation::Evaluation>(&mut made);
+    resources::<super::care_plan::CarePlan>(&mut made);
+    assert!(made.len() > 90);
+
+    let mut validators = vec![Validator::standard()];
+    if let Some(tgz) = crate::fhir::shared::read("packages/hl7.fhir.us.core-7.0.0.tgz") {
+        let package = Package::read(&tgz, &Caps::default()).expect("a package");
+        validators.push(Validator::load(Options {
+            packages: vec![package],
+            ..Options::default()
+        }));
+    }
+    let mut wrong = Vec::new();
+    for validator in &validators {
+        for (name, profile, value) in &made {
+            let profiles: Vec<&str> = profile.iter().copied().collect();
+            assert!(
+                profiles.iter().all(|p| validator.knows(p)),
+                "{name}: its profile is unknown"
+            );
+            for issue in validator.check(value, &profiles) {
+                if issue.is_error() {
+                    wrong.push(format!(
+                        "{name}: {} {} {}",
+                        issue.path, issue.rule, issue.message
+                    ));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // The check can fail: what our profiles want beyond R4 is missed when it is gone.
+    for (name, profile, value) in made.iter().filter(|(_, profile, _)| profile.is_some()) {
+        let mut less = value.clone();
+        if let Value::Object(map) = &mut less {
+            map.shift_remove("identifier");
+            map.shift_remove("category");
+        }
+        let profiles: Vec<&str> = profile.iter().copied().collect();
+        assert!(any_error(&validators[0].check(&less, &profiles)), "{name}");
+    }
+}

@@ -8,6 +8,62 @@ use crate::fhir::facts::Definitions;
 // list
 const FILES: &[(&str, &str)] = &[
     (
+        "care-plan-aftercare.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-aftercare.json"),
+    ),
+    (
+        "care-plan-decision.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-decision.json"),
+    ),
+    (
+        "care-plan-declined-to-sign.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-declined-to-sign.json"),
+    ),
+    (
+        "care-plan-family.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-family.json"),
+    ),
+    (
+        "care-plan-intervention.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-intervention.json"),
+    ),
+    (
+        "care-plan-phase.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-phase.json"),
+    ),
+    (
+        "care-plan-review.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-review.json"),
+    ),
+    (
+        "care-plan-signed-on.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-signed-on.json"),
+    ),
+    (
+        "care-plan-state.json",
+        include_str!("../../../fhir-profiles/ours/care-plan-state.json"),
+    ),
+    (
+        "care-team-lead.json",
+        include_str!("../../../fhir-profiles/ours/care-team-lead.json"),
+    ),
+    (
+        "client-merge-event.json",
+        include_str!("../../../fhir-profiles/ours/client-merge-event.json"),
+    ),
+    (
+        "consent-may-receive.json",
+        include_str!("../../../fhir-profiles/ours/consent-may-receive.json"),
+    ),
+    (
+        "consent-revoked-in-writing.json",
+        include_str!("../../../fhir-profiles/ours/consent-revoked-in-writing.json"),
+    ),
+    (
+        "consent-revoked-on.json",
+        include_str!("../../../fhir-profiles/ours/consent-revoked-on.json"),
+    ),
+    (
         "dispense-fill-number.json",
         include_str!("../../../fhir-profiles/ours/dispense-fill-number.json"),
     ),
@@ -26,6 +82,58 @@ const FILES: &[(&str, &str)] = &[
     (
         "dispense-status.json",
         include_str!("../../../fhir-profiles/ours/dispense-status.json"),
+    ),
+    (
+        "episode-discharge-disposition.json",
+        include_str!("../../../fhir-profiles/ours/episode-discharge-disposition.json"),
+    ),
+    (
+        "episode-level-of-care.json",
+        include_str!("../../../fhir-profiles/ours/episode-level-of-care.json"),
+    ),
+    (
+        "episode-part2-program.json",
+        include_str!("../../../fhir-profiles/ours/episode-part2-program.json"),
+    ),
+    (
+        "episode-primary-problem.json",
+        include_str!("../../../fhir-profiles/ours/episode-primary-problem.json"),
+    ),
+    (
+        "episode-step-down-date.json",
+        include_str!("../../../fhir-profiles/ours/episode-step-down-date.json"),
+    ),
+    (
+        "evaluation-episode.json",
+        include_str!("../../../fhir-profiles/ours/evaluation-episode.json"),
+    ),
+    (
+        "evaluation-medication.json",
+        include_str!("../../../fhir-profiles/ours/evaluation-medication.json"),
+    ),
+    (
+        "evaluation-substance.json",
+        include_str!("../../../fhir-profiles/ours/evaluation-substance.json"),
+    ),
+    (
+        "goal-baseline.json",
+        include_str!("../../../fhir-profiles/ours/goal-baseline.json"),
+    ),
+    (
+        "goal-progress.json",
+        include_str!("../../../fhir-profiles/ours/goal-progress.json"),
+    ),
+    (
+        "iop-careplan.json",
+        include_str!("../../../fhir-profiles/ours/iop-careplan.json"),
+    ),
+    (
+        "iop-careteam.json",
+        include_str!("../../../fhir-profiles/ours/iop-careteam.json"),
+    ),
+    (
+        "iop-goal.json",
+        include_str!("../../../fhir-profiles/ours/iop-goal.json"),
     ),
     (
         "iop-medication.json",
@@ -130,6 +238,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "order-event-source.json",
         include_str!("../../../fhir-profiles/ours/order-event-source.json"),
+    ),
+    (
+        "record-version.json",
+        include_str!("../../../fhir-profiles/ours/record-version.json"),
     ),
     (
         "redisclosure-notice.json",

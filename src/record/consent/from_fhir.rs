@@ -32,8 +32,13 @@ pub fn from_fhir(bundle: &[Value], env: &MapEnv) -> Result<FromFhir, Vec<Issue>>
     record.put("client_no", client.map(|(id, _)| id));
     let kind = r.coding("/category/0", &format!("{}/code/consent-kind", env.base));
     if kind.is_some() {
-        // Scope, rule and words follow from the kind.
-        for element in ["/category/0", "/scope", "/policyRule"] {
+        // Scope, policy, label and words follow from the kind.
+        for element in [
+            "/category/0",
+            "/scope",
+            "/policy",
+            "/provision/securityLabel",
+        ] {
             r.take(element);
         }
     }

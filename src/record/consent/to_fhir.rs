@@ -22,15 +22,26 @@ pub fn to_fhir(consent: &Consent, _context: &Context, env: &MapEnv) -> Mapped {
     w.version("/version", consent.version);
     let revoked = consent.revoked_on.is_some();
     w.fixed("status", if revoked { "inactive" } else { "active" });
-    let (scope, words, rule) = what_sort(consent.kind);
+    let (scope, words) = what_sort(consent.kind);
     w.fixed("scope", concept(SCOPE, scope));
     let kind = local(env, "consent-kind", &code_of(&consent.kind), words);
     w.set("category[0]", "/kind", kind);
     let patient = env.reference("Patient", Kind::Client, &consent.client_no, "");
     w.set("patient", "/client_no", patient);
     w.set("dateTime", "/signed_on", consent.signed_on.to_string());
-    w.fixed("policyRule", rule);
+    // The clinic's own policy for this sort of consent (ppc-1).
+    w.fixed(
+        "policy[0].uri",
+        format!("{}/policy/{}", env.base, code_of(&consent.kind)),
+    );
     w.fixed("provision.type", "permit");
+    if matches!(
+        consent.kind,
+        ConsentKind::TpoPart2 | ConsentKind::SpecificRelease
+    ) {
+        let label = json!({"system": ACT_CODE, "code": "42CFRPart2"});
+        w.fixed("provision.securityLabel[0]", label);
+    }
     w.set(
         "provision.period.start",
         "/signed_on",
@@ -132,35 +143,20 @@ fn write_family(w: &mut Writing<'_>, consent: &Consent, member: &FamilyMember, e
     w.set(&format!("provision.actor[{at}]"), "/family_member", actor);
 }
 
-/// Scope code, words, and the rule it stands under.
-fn what_sort(kind: ConsentKind) -> (&'static str, &'static str, Value) {
-    let part2 = concept(ACT_CODE, "42CFRPart2");
+/// Scope code and words.
+const fn what_sort(kind: ConsentKind) -> (&'static str, &'static str) {
     match kind {
         ConsentKind::TpoPart2 => (
             "patient-privacy",
             "Consent for treatment, payment and operations (42 CFR 2.33)",
-            part2,
         ),
         ConsentKind::SpecificRelease => (
             "patient-privacy",
             "Release to named receivers (42 CFR 2.31)",
-            part2,
         ),
-        ConsentKind::FamilyInvolvement => (
-            "patient-privacy",
-            "Involvement of the family",
-            json!({"text": "The client's own permission"}),
-        ),
-        ConsentKind::MedicationEducation => (
-            "treatment",
-            "Medication education",
-            json!({"text": "Education given and understood"}),
-        ),
-        ConsentKind::Telehealth => (
-            "treatment",
-            "Telehealth",
-            json!({"text": "Treatment by telehealth"}),
-        ),
+        ConsentKind::FamilyInvolvement => ("patient-privacy", "Involvement of the family"),
+        ConsentKind::MedicationEducation => ("treatment", "Medication education"),
+        ConsentKind::Telehealth => ("treatment", "Telehealth"),
     }
 }
 

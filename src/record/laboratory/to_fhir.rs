@@ -14,8 +14,8 @@ pub fn to_fhir(laboratory: &Laboratory, env: &MapEnv) -> Mapped {
     let mut w = Writing::begin(&mut mapped, "Organization", env, coordinates, "/lab_id");
     w.profiles(None, Some("us-core-organization"));
     w.version("/version", laboratory.version);
-    write_identifier(&mut w, CLIA, None, "/clia", laboratory.clia.as_deref());
-    write_identifier(&mut w, NPI, Some("NPI"), "/npi", laboratory.npi.as_deref());
+    write_identifier(&mut w, CLIA, "/clia", laboratory.clia.as_deref());
+    write_identifier(&mut w, NPI, "/npi", laboratory.npi.as_deref());
     w.fixed("active", true);
     w.fixed(
         "type[0]",

@@ -1,9 +1,8 @@
 //! HumanName, Address, ContactPoint and the identifiers that authorities give, both ways.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Address, PersonName};
-use crate::fhir::system::V2_0203;
 use crate::record::reading::{Fields, Reading};
 use crate::record::writing::Writing;
 
@@ -121,22 +120,10 @@ fn usable(system: &str, value: &str) -> Option<String> {
     (ten.len() == 10).then_some(ten)
 }
 
-/// Adds an identifier that an authority gave, with its type in v2 table 0203 where it has one there.
-pub fn write_identifier(
-    w: &mut Writing<'_>,
-    system: &str,
-    kind: Option<&str>,
-    from: &str,
-    value: Option<&str>,
-) {
+/// Adds an identifier that an authority gave. Its system says what it is.
+pub fn write_identifier(w: &mut Writing<'_>, system: &str, from: &str, value: Option<&str>) {
     if let Some(value) = value {
         let element = format!("identifier[{}]", w.count("identifier"));
-        if let Some(kind) = kind {
-            w.fixed(
-                &format!("{element}.type"),
-                json!({"coding": [{"system": V2_0203, "code": kind}]}),
-            );
-        }
         w.fixed(&format!("{element}.system"), system);
         w.set(&format!("{element}.value"), from, value);
     }

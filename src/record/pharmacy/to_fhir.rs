@@ -20,15 +20,9 @@ pub fn to_fhir(pharmacy: &Pharmacy, env: &MapEnv) -> Mapped {
     );
     w.profiles(None, Some("us-core-organization"));
     w.version("/version", pharmacy.version);
-    write_identifier(&mut w, NCPDP, None, "/ncpdp_id", Some(&pharmacy.ncpdp_id));
-    write_identifier(&mut w, NPI, Some("NPI"), "/npi", Some(&pharmacy.npi));
-    write_identifier(
-        &mut w,
-        DEA,
-        Some("DEA"),
-        "/dea_no",
-        pharmacy.dea_no.as_deref(),
-    );
+    write_identifier(&mut w, NCPDP, "/ncpdp_id", Some(&pharmacy.ncpdp_id));
+    write_identifier(&mut w, NPI, "/npi", Some(&pharmacy.npi));
+    write_identifier(&mut w, DEA, "/dea_no", pharmacy.dea_no.as_deref());
     w.fixed("active", true);
     w.fixed(
         "type[0]",

@@ -15,11 +15,11 @@ pub fn to_fhir(staff: &Staff, env: &MapEnv) -> Mapped {
     let mut w = Writing::begin(&mut mapped, "Practitioner", env, coordinates, "/staff_id");
     w.profiles(None, Some("us-core-practitioner"));
     w.version("/version", staff.version);
-    write_identifier(&mut w, NPI, Some("NPI"), "/npi", staff.npi.as_deref());
-    write_identifier(&mut w, DEA, Some("DEA"), "/dea_no", staff.dea_no.as_deref());
+    write_identifier(&mut w, NPI, "/npi", staff.npi.as_deref());
+    write_identifier(&mut w, DEA, "/dea_no", staff.dea_no.as_deref());
     let license = format!("{}/id/state-license", env.base);
     let number = staff.state_license.as_deref();
-    write_identifier(&mut w, &license, Some("LN"), "/state_license", number);
+    write_identifier(&mut w, &license, "/state_license", number);
     w.fixed("active", true);
     write_name(&mut w, "name[0]", "/name", &staff.name);
     write_phone(&mut w, "telecom", "/phone", staff.phone.as_deref());
