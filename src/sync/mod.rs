@@ -30,6 +30,7 @@ mod news;
 pub mod ports;
 pub mod prepare;
 pub mod reason;
+pub mod relay;
 mod relaying;
 pub mod retry;
 mod told;

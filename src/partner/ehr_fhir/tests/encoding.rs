@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::partner::ehr_fhir::encode::NOTICE;
+use crate::partner::ehr_fhir::fill::fill;
 use crate::sync::job::{Find, payload_hash};
+use crate::sync::relay;
 
 const URL: &str = "https://ehr.example/fhir";
 
@@ -289,4 +291,73 @@ fn a_circle_of_references_still_comes_out_whole() {
         names(&encoded),
         ["upsert Observation/A", "upsert Observation/B"]
     );
+}
+
+/// Their literal reference, as the crosswalk would have it.
+fn rows_for(effect: &NewEffect) -> Rows {
+    let holes = &effect.payload.as_ref().expect("payload").holes;
+    holes
+        .iter()
+        .map(|h| {
+            let name = (h.resource_type.clone(), h.our_id.clone());
+            (name, (format!("their-{}", h.our_id), None))
+        })
+        .collect()
+}
+
+#[test]
+fn a_relayed_resource_leaves_with_all_it_came_with() {
+    let env = MapEnv::example();
+    let ehr = partner(
+        URL,
+        "takes = [\"MedicationRequest\", \"Observation\", \"CarePlan\"]",
+    );
+    for file in ["MedicationRequest", "Observation", "CarePlan"] {
+        let Some(resources) = crate::fhir::shared::corpus(file) else {
+            continue;
+        };
+        let (mut carried, mut kept_out) = (0, 0);
+        for (n, mut resource) in resources.into_iter().enumerate() {
+            resource["id"] = json!(format!("c{n}"));
+            let relayed = relay::relay(&resource, &PartnerId::new("a"), &env, &|_, _| None);
+            let relayed = relayed.expect("relayed");
+            let Ok(checked) = VALIDATOR.certify(relayed.resource.clone(), &[]) else {
+                kept_out += 1;
+                continue;
+            };
+            let part = CheckedPart {
+                part: String::new(),
+                checked,
+            };
+            let effect = encode(&ehr, &[part]).effects.pop().expect("an effect");
+            assert_eq!(effect.our_id, relayed.our_id);
+            assert!(matches!(effect.find, Find::Identifier { .. }));
+            let sent = fill(
+                effect.payload.as_ref().expect("payload"),
+                &rows_for(&effect),
+            );
+            let mut expected = relayed.resource;
+            expected.as_object_mut().expect("object").shift_remove("id");
+            if let Some(meta) = expected.get_mut("meta").and_then(Value::as_object_mut) {
+                meta.shift_remove("versionId");
+                meta.shift_remove("lastUpdated");
+                if meta.is_empty() {
+                    expected
+                        .as_object_mut()
+                        .expect("object")
+                        .shift_remove("meta");
+                }
+            }
+            for need in &relayed.needs {
+                let name = format!("{}/{}\"", need.resource_type, need.our_id);
+                let theirs = format!("{}/their-{}\"", need.resource_type, need.our_id);
+                expected = serde_json::from_str(&expected.to_string().replace(&name, &theirs))
+                    .expect("json");
+            }
+            assert_eq!(sent.expect("filled"), expected);
+            carried += 1;
+        }
+        eprintln!("{file}: {carried} carried, {kept_out} kept out by base R4");
+        assert!(carried > kept_out * 10, "{file}");
+    }
 }
