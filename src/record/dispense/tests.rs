@@ -95,3 +95,8 @@ fn a_foreign_dispense_of_our_order_is_read_and_one_of_nobodys_is_not() {
 fn all_pass_our_profiles_and_us_core() {
     crate::record::medication_request::tests::conform::<Dispense>();
 }
+
+#[test]
+fn all_become_the_fhir_of_their_fixtures() {
+    crate::record::medication_request::tests::bundles::<Dispense>();
+}

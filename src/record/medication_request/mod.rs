@@ -28,9 +28,13 @@
 //! never edited here; what changed goes back to the prescriber.
 
 mod codes;
+#[cfg(test)]
+mod corpus_tests;
 mod dosage;
 mod frequency;
 mod from_fhir;
+#[cfg(test)]
+mod generated_tests;
 mod model;
 mod rules;
 mod signature;

@@ -25,14 +25,14 @@ pub(crate) fn text(r: &mut Reading, pointer: &str, max: usize) -> Option<String>
     Some(clean)
 }
 
-/// A text of at most `max` characters in one line; white space within becomes single spaces.
+/// A text of at most `max` characters in one line; where it had several, their ends become spaces.
 pub(crate) fn line(r: &mut Reading, pointer: &str, max: usize) -> Option<String> {
-    let clean = r
-        .peek(pointer)?
-        .as_str()?
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let there = r.peek(pointer)?.as_str()?.trim();
+    let clean = if there.contains(['\n', '\r', '\t']) {
+        there.split_whitespace().collect::<Vec<_>>().join(" ")
+    } else {
+        there.to_owned()
+    };
     let fits = (1..=max).contains(&clean.chars().count()) && !clean.chars().any(char::is_control);
     if !fits {
         return None;

@@ -153,7 +153,7 @@ fn a_foreign_request_becomes_an_outside_order_and_never_a_prescription_of_ours()
         ]},
         "subject": {"reference": "Patient/1"},
         "authoredOn": "2026-01-05T08:00:00Z",
-        "requester": {"reference": "Practitioner/9", "display": "Dr  Elsewhere"},
+        "requester": {"reference": "Practitioner/9", "display": "Dr\n Elsewhere"},
         "dosageInstruction": [{
             "text": "1 tablet daily",
             "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
@@ -282,4 +282,32 @@ fn the_profiles_of_orders_bite() {
             "{rule}: {issues:#?}"
         );
     }
+}
+
+/// Each case's `fhir.json` is what the record becomes; `UPDATE_FIXTURES=1` writes it.
+pub(crate) fn bundles<M: Mapping + DeserializeOwned>() {
+    let env = MapEnv::example();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
+    for (name, record, context) in sound::<M>() {
+        let entries: Vec<Value> = record
+            .to_fhir(&context, &env)
+            .resources
+            .into_iter()
+            .map(|r| json!({"resource": r.value}))
+            .collect();
+        let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+        let file = root.join(M::KIND.as_str()).join(&name).join("fhir.json");
+        if std::env::var_os("UPDATE_FIXTURES").is_some() {
+            let text = serde_json::to_string_pretty(&bundle).expect("JSON") + "\n";
+            std::fs::write(&file, text).expect("written");
+        }
+        let there: Value =
+            serde_json::from_slice(&std::fs::read(&file).expect("a fixture")).expect("JSON");
+        assert_eq!(there, bundle, "{name}");
+    }
+}
+
+#[test]
+fn orders_become_the_fhir_of_their_fixtures() {
+    bundles::<MedicationRequest>();
 }

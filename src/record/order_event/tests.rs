@@ -52,3 +52,8 @@ fn a_task_that_is_no_event_of_an_order_of_ours_is_refused() {
 fn all_pass_our_profiles_and_us_core() {
     crate::record::medication_request::tests::conform::<OrderEvent>();
 }
+
+#[test]
+fn all_become_the_fhir_of_their_fixtures() {
+    crate::record::medication_request::tests::bundles::<OrderEvent>();
+}
