@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -99,7 +100,11 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
 
 fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(folder) = config.store.path.parent() {
-        std::fs::create_dir_all(folder)
+        // What it holds is for this user alone.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let store = Sqlite::open(&config.store.path)

@@ -5,5 +5,8 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod doors;
 mod floors;
+mod operate;
 mod source;
+mod support;
