@@ -30,6 +30,8 @@ pub mod party;
 pub mod pharmacy;
 pub mod reading;
 pub mod registration;
+#[cfg(test)]
+mod rules_tests;
 pub mod staff;
 pub mod writing;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::model::{CarePlan, InterventionKind, InterventionState, PhaseState};
+use super::model::{CarePlan, InterventionKind, InterventionState, PhaseState, PlanStatus};
 use crate::clock::Date;
 use crate::issue::Issue;
 use crate::record::consent::ConsentKind;
@@ -10,9 +10,13 @@ use crate::record::dates::{broken, in_order, not_future};
 use crate::record::{Context, MapEnv};
 
 /// The rules: whose it is, dates in order, names known, the family only with the client's consent.
+/// A plan that is taken back as written by mistake only has to say whose it was.
 pub(super) fn rules(plan: &CarePlan, context: &Context, env: &MapEnv) -> Vec<Issue> {
     let mut issues = Vec::new();
     whose(plan, context, &mut issues);
+    if plan.status == PlanStatus::Error {
+        return issues;
+    }
     dates(plan, context, env, &mut issues);
     names(plan, &mut issues);
     problems(plan, context, &mut issues);
