@@ -157,3 +157,40 @@ async fn what_is_cancelled_never_leaves() {
     let counts = gateway.get("/status", "reader").await.json();
     assert_eq!(counts["totals"]["cancelled"], 1);
 }
+
+#[tokio::test]
+async fn what_nobody_understands_is_kept_and_shown_and_its_sender_has_a_receipt() {
+    let ehr = Fake::start().await;
+    let gateway = Setup::new().partner("ehr", &ehr, EHR).start().await;
+    let send = |body: &'static str| {
+        let gateway = &gateway;
+        async move {
+            let body = Some(("application/fhir+json", body.as_bytes().to_vec()));
+            gateway
+                .send(reqwest::Method::POST, "/in/ehr", "ehr", &[], body)
+                .await
+        }
+    };
+    let first = send("{\"Canary\": is no JSON").await;
+    assert_eq!(first.status, 201, "{}", first.text());
+    let again = send("{\"Canary\": is no JSON").await;
+    assert_eq!((again.status, again.body), (201, first.body));
+    let status = gateway.get("/status", "admin").await;
+    assert!(!status.text().contains("Canary"));
+    let status = status.json();
+    assert_eq!(status["parked_inbound"].as_array().map(Vec::len), Some(1));
+    assert_eq!(status["parked_inbound"][0]["door"], "ehr");
+    let page = gateway
+        .send(
+            reqwest::Method::GET,
+            "/status",
+            "admin",
+            &[("accept", "text/html")],
+            None,
+        )
+        .await;
+    assert!(
+        page.text()
+            .contains("1 inbound message could not be understood")
+    );
+}
