@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 use super::to_fhir::{ACT_CODE, STATUS_REASON, rx_number_system, status_reason};
 use super::{ReasonCode, Source, Status};
 use crate::issue::Issue;
+use crate::record::drug::fhir::{DrugPlace, read_drug};
 use crate::record::drug::{Route, Unit};
-use crate::record::medication_request::{DrugPlace, read_days, read_drug, read_quantity, take};
+use crate::record::medication_request::{read_days, read_quantity, take};
 use crate::record::reading::{Fields, Reading, foreign_id, wrong_type};
 use crate::record::{FromFhir, Kind, MapEnv};
 

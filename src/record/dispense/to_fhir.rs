@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{Dispense, ReasonCode, Status};
-use crate::record::medication_request::to_fhir::{days, quantity, write_drug};
+use crate::record::drug::fhir::write_drug;
+use crate::record::medication_request::to_fhir::{days, quantity};
 use crate::record::writing::{Writing, local, local_coding};
 use crate::record::{Context, Kind, MapEnv, Mapped};
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::codes::codes;
 
+pub(crate) mod fhir;
 mod table;
 pub use table::{CONTROLLED_WORDS, DRUGS};
 

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use super::{Frequency, MedicationRequest, take};
 use crate::record::MapEnv;
 use crate::record::drug::{Route, Unit};
-use crate::record::medication_request::to_fhir::{UCUM, quantity};
+use crate::record::medication_request::to_fhir::{SNOMED, UCUM, quantity};
 use crate::record::reading::{Fields, Reading};
 use crate::record::writing::{OURS, Writing, local};
+
+/// SNOMED CT's oral route, the one that published requests use; read, not written.
+const ORAL: &str = "26643006";
 
 fn frequency_system(env: &MapEnv) -> String {
     format!("{}/code/frequency", env.base)
@@ -319,6 +322,15 @@ fn read_shared(
                 let word = text.split_whitespace().next()?;
                 Route::parse(if word == "po" { "oral" } else { word })
             });
+        let known = known.or_else(|| {
+            let at = format!("{concept}/coding/0");
+            let oral = r.peek(&format!("{at}/code")) == Some(&Value::from(ORAL))
+                && r.peek(&format!("{at}/system")) == Some(&Value::from(SNOMED));
+            oral.then(|| {
+                r.take(&at);
+                Route::Oral
+            })
+        });
         if let Some(route) = known {
             r.take(&format!("{concept}/text"));
             drug.put("route", Some(route.as_str()));

@@ -7,10 +7,11 @@
 use serde_json::{Value, json};
 
 use super::codes::{self, STATUS_REASON, intent, reason_of};
-use super::to_fhir::{ICD10, NDC, RXNORM};
+use super::to_fhir::ICD10;
 use super::{Delivery, DispenseLimit, State, dosage, take};
 use crate::issue::Issue;
-use crate::record::drug::{self, Schedule, Tty};
+use crate::record::drug;
+use crate::record::drug::fhir::{DrugPlace, read_drug};
 use crate::record::reading::{Fields, Reading, foreign_id, own_id, wrong_type};
 use crate::record::{FromFhir, Kind, MapEnv};
 
@@ -196,77 +197,6 @@ fn read_people(r: &mut Reading, f: &mut Fields, env: &MapEnv) {
     }
     let prior = r.own_reference(env, "/priorPrescription", KIND);
     f.put("prior_order_no", prior.map(|(id, _)| id));
-}
-
-/// Where a drug stands: the place of its CodeableConcept, and of its Medication where it is one.
-pub(crate) struct DrugPlace<'p> {
-    /// JSON pointer of the concept.
-    pub(crate) code: &'p str,
-    /// JSON pointer of the Medication (`""`: the resource itself).
-    pub(crate) medication: Option<&'p str>,
-}
-
-/// Reads a drug; `None` where it has no name.
-pub(crate) fn read_drug(r: &mut Reading, place: &DrugPlace<'_>, env: &MapEnv) -> Option<Fields> {
-    let code = place.code;
-    let mut drug = Fields::default();
-    let rxcui = r
-        .peek(&format!("{code}/coding"))
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|c| c["system"] == RXNORM)
-        .find_map(|c| c["code"].as_str())
-        .filter(|c| !c.starts_with('0') && (1..=8).contains(&c.len()))
-        .filter(|c| c.bytes().all(|b| b.is_ascii_digit()))
-        .map(str::to_owned);
-    let known = rxcui.as_deref().and_then(drug::known);
-    let displays: Vec<String> = (0..r.count(&format!("{code}/coding")))
-        .map(|n| format!("{code}/coding/{n}/display"))
-        .collect();
-    let label = take::line(r, &format!("{code}/text"), 105)
-        .or_else(|| displays.iter().find_map(|at| take::line(r, at, 105)))
-        .or_else(|| known.map(|k| k.name.to_owned()))?;
-    if rxcui.is_some() {
-        r.coding(code, RXNORM);
-    }
-    let ndc = r
-        .peek(&format!("{code}/coding"))
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|c| c["system"] == NDC)
-        .find_map(|c| c["code"].as_str())
-        .filter(|c| c.len() == 11 && c.bytes().all(|b| b.is_ascii_digit()))
-        .map(str::to_owned);
-    if ndc.is_some() {
-        r.coding(code, NDC);
-    }
-    let local = r.coding(code, &format!("{}/code/drug", env.base));
-    drug.put("local_code", local);
-    drug.put("label", Some(label));
-    if let Some(at) = place.medication {
-        let tty = r.extension(at, "medication-tty", "valueCode");
-        drug.put(
-            "tty",
-            tty.filter(|t| t.as_str().and_then(Tty::parse).is_some()),
-        );
-        let strength = r.extension(at, "medication-strength", "valueString");
-        drug.put("strength_text", strength);
-        let schedule = r.extension(at, "medication-schedule", "valueCode");
-        drug.put(
-            "schedule",
-            schedule.filter(|s| s.as_str().and_then(Schedule::parse).is_some()),
-        );
-        let form = take::line(r, &format!("{at}/form/text"), 60)
-            .or_else(|| take::line(r, &format!("{at}/form/coding/0/display"), 60));
-        drug.put("form", form);
-        r.exactly(&format!("{at}/resourceType"), "Medication");
-        r.exactly(&format!("{at}/id"), "drug");
-    }
-    drug.put("rxcui", rxcui);
-    drug.put("ndc", ndc);
-    Some(drug)
 }
 
 fn read_medication(

@@ -36,6 +36,8 @@ mod from_fhir;
 #[cfg(test)]
 mod generated_tests;
 mod model;
+#[cfg(test)]
+mod refused_tests;
 mod rules;
 mod signature;
 mod standing;
@@ -45,7 +47,7 @@ pub(crate) mod tests;
 pub(crate) mod to_fhir;
 
 pub(crate) use dosage::read_quantity;
-pub(crate) use from_fhir::{DrugPlace, read_days, read_drug};
+pub(crate) use from_fhir::read_days;
 pub use from_fhir::{LOSSES, from_fhir};
 pub use model::{
     Decline, DeclineReason, Delivery, DispenseLimit, DrugClass, Epcs, Factor, Frequency,

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::codes::{category, intent, snomed_decline, status, status_reason};
 use super::{Delivery, MedicationRequest, Signed, dosage};
-use crate::record::drug::{Drug, Unit};
+use crate::record::drug::Unit;
+use crate::record::drug::fhir::write_drug;
 use crate::record::writing::{OURS, Writing, local, local_coding};
 use crate::record::{Context, Kind, MapEnv, Mapped};
 
@@ -15,8 +16,6 @@ pub const PROFILE: &str = "https://fhir-gateway.example/StructureDefinition/iop-
 pub const PROVENANCE: &str =
     "https://fhir-gateway.example/StructureDefinition/iop-provenance-signature";
 
-pub(crate) const RXNORM: &str = "http://www.nlm.nih.gov/research/umls/rxnorm";
-pub(crate) const NDC: &str = "http://hl7.org/fhir/sid/ndc";
 pub(super) const ICD10: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 pub(crate) const UCUM: &str = "http://unitsofmeasure.org";
 pub(crate) const SNOMED: &str = "http://snomed.info/sct";
@@ -200,70 +199,6 @@ fn people(w: &mut Writing<'_>, order: &MedicationRequest, context: &Context, env
         None => return,
     };
     w.set("authoredOn", from, date);
-}
-
-/// A Medication, with the drug's own extensions. `from` is the pointer of the drug's fields; `""` where
-/// it is no field of the record.
-pub(crate) fn write_drug(w: &mut Writing<'_>, at: &str, from: &str, drug: &Drug, env: &MapEnv) {
-    let put = |w: &mut Writing<'_>, element: &str, field: &str, value: Value| {
-        let element = format!("{at}.{element}");
-        if from.is_empty() {
-            w.fixed(&element, value);
-        } else {
-            w.set(&element, &format!("{from}/{field}"), value);
-        }
-    };
-    w.fixed(&format!("{at}.resourceType"), "Medication");
-    let codes = [
-        ("rxcui", RXNORM.to_owned(), &drug.rxcui),
-        ("ndc", NDC.to_owned(), &drug.ndc),
-        (
-            "local_code",
-            format!("{}/code/drug", env.base),
-            &drug.local_code,
-        ),
-    ];
-    for (field, system, code) in codes {
-        if let Some(code) = code {
-            let coding = format!("code.coding[{}]", w.count(&format!("{at}.code.coding")));
-            put(w, &coding, field, json!({"system": system, "code": code}));
-        }
-    }
-    put(w, "code.text", "label", json!(drug.label));
-    if let Some(form) = &drug.form {
-        put(w, "form.text", "form", json!(form));
-    }
-    let own = [
-        (
-            "medication-tty",
-            "valueCode",
-            drug.tty.map(|t| t.as_str()),
-            "tty",
-        ),
-        (
-            "medication-strength",
-            "valueString",
-            drug.strength_text.as_deref(),
-            "strength_text",
-        ),
-        (
-            "medication-schedule",
-            "valueCode",
-            drug.schedule.map(|s| s.as_str()),
-            "schedule",
-        ),
-    ];
-    for (name, key, value, field) in own {
-        if let Some(value) = value {
-            let element = format!("extension[{}]", w.count(&format!("{at}.extension")));
-            put(
-                w,
-                &element,
-                field,
-                json!({"url": format!("{OURS}{name}"), key: value}),
-            );
-        }
-    }
 }
 
 fn reasons(w: &mut Writing<'_>, order: &MedicationRequest, env: &MapEnv) {
