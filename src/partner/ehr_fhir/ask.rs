@@ -1,7 +1,7 @@
 //! Reading back: did an unclear attempt arrive? Writes nothing.
 
 use crate::partner::ehr_fhir::exchange::{Exchange, found};
-use crate::partner::ehr_fhir::fill::{Likeness, alike};
+use crate::partner::ehr_fhir::fill::alike;
 use crate::sync::job::EffectKind;
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Remote, Verdict};
@@ -36,30 +36,17 @@ impl Exchange<'_> {
         }
     }
 
-    /// An update: it arrived if their version moved on and holds what we sent. Without versions, if
-    /// theirs is exactly ours. When in doubt it is sent again, and `If-Match` guards it.
+    /// An update: it arrived if what is there is what we sent. When in doubt (an EHR that adds to what it
+    /// gets) it is sent again, and `If-Match` guards it.
     async fn ask_for_update(&self, row: Remote) -> Answer {
         let body = match self.body() {
             Ok(body) => body,
             Err(answer) => return unclear(answer),
         };
-        let copy = match self.read(&row.id).await {
-            Ok(Some(copy)) => copy,
-            Ok(None) => return Answer::new(Verdict::Busy, Reason::NotThere),
-            Err(answer) => return unclear(answer),
-        };
-        let moved = row.version.is_some()
-            && copy.remote.version.is_some()
-            && row.version != copy.remote.version;
-        let likeness = if moved {
-            Likeness::Within
-        } else {
-            Likeness::Same
-        };
-        if alike(&body, &copy.resource, likeness) {
-            found(copy.remote)
-        } else {
-            Answer::new(Verdict::Busy, Reason::NotThere)
+        match self.read(&row.id).await {
+            Ok(Some(copy)) if alike(&body, &copy.resource) => found(copy.remote),
+            Ok(_) => Answer::new(Verdict::Busy, Reason::NotThere),
+            Err(answer) => unclear(answer),
         }
     }
 }

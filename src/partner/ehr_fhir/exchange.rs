@@ -18,9 +18,9 @@ use crate::partner::ehr_fhir::EhrFhir;
 use crate::partner::ehr_fhir::answers::{etag, failure, outcome_error, page, remote};
 use crate::partner::ehr_fhir::config::{Create, OnChange, Patients};
 use crate::partner::ehr_fhir::encode::FHIR_JSON;
-use crate::partner::ehr_fhir::fill::{Likeness, Unfilled, alike, fill, query};
+use crate::partner::ehr_fhir::fill::{Unfilled, alike, fill, query};
 use crate::partner::wire::{Ask, Heard};
-use crate::sync::job::{EffectKind, Find};
+use crate::sync::job::{EffectKind, Find, Purpose};
 use crate::sync::ports::Delivery;
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Remote, Verdict};
@@ -62,6 +62,9 @@ impl Exchange<'_> {
                 Ok(Answer::new(Verdict::Accepted, Reason::NotNeeded))
             }
             (EffectKind::Patient, None) => self.patient().await,
+            (EffectKind::Upsert, None) if self.delivery.job.purpose == Purpose::Cancel => {
+                self.take_back().await
+            }
             (EffectKind::Upsert, None) => self.create().await,
             (EffectKind::Upsert | EffectKind::Retract, Some(row)) => self.update(row).await,
             (EffectKind::Message, _) => Err(Answer::new(Verdict::Refused, Reason::Unsupported)),
@@ -124,6 +127,17 @@ impl Exchange<'_> {
             }
             (0, _) => Err(Answer::new(Verdict::Refused, Reason::PatientUnknown)),
             _ => Err(Answer::new(Verdict::Refused, Reason::PatientAmbiguous)),
+        }
+    }
+
+    /// A cancel of what may be there, but has no row: nothing is made that was not there.
+    async fn take_back(&self) -> Result<Answer, Answer> {
+        let body = self.body()?;
+        let mut matches = self.search().await.map_err(unwritten)?;
+        match (matches.len(), matches.pop()) {
+            (0, _) => Ok(Answer::new(Verdict::Accepted, Reason::NothingThere)),
+            (1, Some(copy)) => self.settle(&body, copy).await,
+            _ => Err(Answer::new(Verdict::Refused, Reason::SeveralMatches)),
         }
     }
 
@@ -204,7 +218,7 @@ impl Exchange<'_> {
         let Some(copy) = self.read(&known.id).await.map_err(unwritten)? else {
             return Err(Answer::new(Verdict::Refused, Reason::Gone));
         };
-        if alike(body, &copy.resource, Likeness::Within) && copy.remote.version != known.version {
+        if alike(body, &copy.resource) {
             return Ok(Answer {
                 remote: Some(copy.remote),
                 ..heard.answer(Verdict::Accepted, Reason::AlreadyThere)
@@ -218,7 +232,7 @@ impl Exchange<'_> {
 
     /// Something with our identifier is there although we have no row of it: the same, or older.
     async fn settle(&self, body: &Value, copy: Copy) -> Result<Answer, Answer> {
-        if alike(body, &copy.resource, Likeness::Same) {
+        if alike(body, &copy.resource) {
             return Ok(Answer {
                 remote: Some(copy.remote),
                 ..Answer::new(Verdict::Accepted, Reason::AlreadyThere)

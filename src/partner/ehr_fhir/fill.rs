@@ -100,17 +100,10 @@ fn percent(value: &str) -> String {
     out
 }
 
-/// How much like ours their copy must be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Likeness {
-    /// The same, apart from what a server gives itself (`id`, `meta`, a narrative where ours has none).
-    Same,
-    /// Ours with additions: enough where their version tells that it was written since.
-    Within,
-}
-
-/// Whether their copy is what we send.
-pub fn alike(ours: &Value, theirs: &Value, likeness: Likeness) -> bool {
+/// Whether their copy is what we send: the same, apart from what a server gives itself (`id`, `meta`, a
+/// narrative where ours has none). Additions count as differences: ours with less in it is another
+/// version, and writing it again does no harm.
+pub fn alike(ours: &Value, theirs: &Value) -> bool {
     let (Some(ours), Some(theirs)) = (ours.as_object(), theirs.as_object()) else {
         return false;
     };
@@ -124,25 +117,25 @@ pub fn alike(ours: &Value, theirs: &Value, likeness: Likeness) -> bool {
         Value::Object(map)
     };
     let text = !ours.contains_key("text");
-    same(&strip(ours, text), &strip(theirs, text), likeness)
+    same(&strip(ours, text), &strip(theirs, text))
 }
 
-fn same(ours: &Value, theirs: &Value, likeness: Likeness) -> bool {
+fn same(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
-            (likeness == Likeness::Within || a.len() == b.len())
+            a.len() == b.len()
                 && a.iter().all(|(name, x)| {
                     b.get(name).is_some_and(|y| {
                         if name == "reference" && x.is_string() && y.is_string() {
                             tail(x) == tail(y)
                         } else {
-                            same(x, y, likeness)
+                            same(x, y)
                         }
                     })
                 })
         }
         (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y, likeness))
+            a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y))
         }
         (Value::Number(a), Value::Number(b)) => {
             let value = |n: &serde_json::Number| Decimal::parse(&n.to_string());

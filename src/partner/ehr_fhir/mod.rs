@@ -9,6 +9,7 @@
 //! | none | create: `If-None-Exist`, or a search right before | 201 accepted; there already: compare, update; 412 several: drift; 409 unclear |
 //! | one | update with `If-Match` | 200 accepted; 409, 412 stale: read, compare, decide; 404, 410 gone |
 //! | none, entered in error | nothing | not needed |
+//! | none, a cancel | a search, and an update if it is there | nothing there: nothing is made |
 //!
 //! A 2xx whose body is an OperationOutcome with an error is what that says. 401 is the token, 429 and
 //! 503 an outage, other 5xx, time-outs and resets are unclear and settled by reading back (`ask.rs`).

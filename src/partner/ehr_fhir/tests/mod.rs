@@ -185,6 +185,7 @@ struct Bench {
     partner: Built,
     rows: Rows,
     version: u64,
+    purpose: Purpose,
 }
 
 impl Bench {
@@ -197,6 +198,7 @@ impl Bench {
             partner,
             rows: Rows::new(),
             version: 1,
+            purpose: Purpose::Copy,
         };
         let their_patient = bench.sim.put(json!({"resourceType": "Patient"}));
         bench.rows.insert(
@@ -215,7 +217,8 @@ impl Bench {
     }
 
     async fn go(&mut self, what: &NewEffect, asking: bool) -> Answer {
-        let job = job(self.version);
+        let mut job = job(self.version);
+        job.purpose = self.purpose;
         let effect = Effect {
             n: 0,
             what: what.clone(),

@@ -249,6 +249,47 @@ async fn a_copy_that_changed_there_is_written_over_or_parked_as_the_config_says(
 }
 
 #[tokio::test]
+async fn an_update_that_only_takes_away_is_not_taken_for_arrived() {
+    let mut bench = Bench::new(CONDITIONAL, Options::default()).await;
+    let first = bench.effect("1");
+    let id = bench.deliver(&first).await.remote.expect("remote").id;
+    // The EHR has more than the newer version, and its version moved on for another reason.
+    bench.sim.edit("Observation", &id, |o| {
+        o["valueQuantity"] = json!({"value": 2, "unit": "mg"});
+        o["note"] = json!([{"text": "added"}]);
+    });
+    let second = bench.effect("2");
+    assert_eq!(bench.ask(&second).await.reason, Reason::NotThere);
+    assert_eq!(bench.deliver(&second).await.reason, Reason::Delivered);
+    let kept = &bench.sim.of_type("Observation")[0].resource;
+    assert!(kept.get("note").is_none());
+}
+
+#[tokio::test]
+async fn a_cancel_makes_nothing_that_was_not_there() {
+    for (keys, options) in ways() {
+        let mut bench = Bench::new(keys, options).await;
+        let mut effect = bench.effect("1");
+        bench.purpose = Purpose::Cancel;
+        let answer = bench.deliver(&effect).await;
+        assert_eq!(
+            meaning(&answer),
+            (Verdict::Accepted, Reason::NothingThere, Charge::Message)
+        );
+        assert!(bench.sim.of_type("Observation").is_empty());
+        // A lost answer left it there without a row.
+        bench.purpose = Purpose::Copy;
+        bench.sim.faults().writes([Some(Fault::ResetAfter)]);
+        assert_eq!(bench.deliver(&effect).await.verdict, Verdict::Unsure);
+        bench.purpose = Purpose::Cancel;
+        effect = bench.effect("9");
+        assert_eq!(bench.deliver(&effect).await.reason, Reason::Delivered);
+        let kept = bench.sim.of_type("Observation");
+        assert_eq!((kept.len(), kept[0].version), (1, 2));
+    }
+}
+
+#[tokio::test]
 async fn a_copy_that_keeps_changing_is_tried_again_later() {
     let mut bench = Bench::new(CONDITIONAL, Options::default()).await;
     let first = bench.effect("1");
