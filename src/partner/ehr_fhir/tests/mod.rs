@@ -2,6 +2,7 @@
 
 mod encoding;
 mod inbound;
+mod update;
 mod wire;
 
 use std::sync::{Arc, LazyLock};
