@@ -32,7 +32,7 @@ pub(super) fn server(root: &mut Reader) -> Option<Server> {
     }
     let connections_max = t.count("connections_max", 1024, 1, 100_000);
     let requests_max = t.count("requests_max", 256, 1, 100_000);
-    let header_timeout = ms(&mut t, "header_timeout_ms", 10_000, 100, 120_000);
+    let header_timeout = ms(&mut t, "header_timeout_ms", 30_000, 100, 120_000);
     let body_timeout = ms(&mut t, "body_timeout_ms", 30_000, 100, 600_000);
     let drain = ms(&mut t, "drain_ms", 20_000, 0, 600_000);
     t.finish();

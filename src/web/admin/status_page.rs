@@ -243,6 +243,12 @@ impl<'a> Shown<'a> {
         let s = self.status;
         let totals = self.totals();
         let of = |state: State| totals.get(state.as_str()).copied().unwrap_or(0);
+        let listed = u64::try_from(s.jobs.len()).unwrap_or(0);
+        let _ = writeln!(
+            out,
+            "<p class=\"quiet\">Listed above: the {} that need looking at or are late, oldest first; all are counted.</p>",
+            words::count(listed, "message", "messages")
+        );
         if !s.refusals.is_empty() {
             out.push_str(
                 "<h2>Refused at the door</h2>\n<p class=\"quiet\">Nothing of these is kept; the sender still holds them.</p>\n\
