@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::fhir::system;
 use crate::record::consent::{ConsentKind, Scope};
+use crate::record::observation::MeasureKind;
 use crate::record::{Context, Record};
 
 /// What a record is under the law.
@@ -53,7 +54,7 @@ pub fn labels(record: &Record, context: &Context) -> Labels {
         Record::MedicationRequest(_) | Record::Dispense(_) | Record::OrderEvent(_) => {
             (of_episode, Some(Scope::MedOrders))
         }
-        Record::Observation(_) => (of_episode, Some(measure_scope(record))),
+        Record::Observation(measure) => (of_episode, Some(measure_scope(measure.kind))),
     };
     Labels {
         personal: true,
@@ -62,14 +63,15 @@ pub fn labels(record: &Record, context: &Context) -> Labels {
     }
 }
 
-/// What a consent must cover for a measure; the narrowest where its sort is not known.
-fn measure_scope(record: &Record) -> Scope {
-    match record.to_json().get("kind").and_then(Value::as_str) {
-        Some("score" | "withdrawal") => Scope::Scores,
-        Some("lab") => Scope::Labs,
-        Some("vital") => Scope::Vitals,
-        Some("side_effect" | "adherence") => Scope::Monitoring,
-        _ => Scope::Uds,
+/// What a consent must cover for a measure. What an outside system measured may be a drug screen, and
+/// counts as one.
+const fn measure_scope(kind: MeasureKind) -> Scope {
+    match kind {
+        MeasureKind::Score | MeasureKind::Withdrawal => Scope::Scores,
+        MeasureKind::Lab => Scope::Labs,
+        MeasureKind::Vital => Scope::Vitals,
+        MeasureKind::SideEffect | MeasureKind::Adherence => Scope::Monitoring,
+        MeasureKind::Uds | MeasureKind::Outside => Scope::Uds,
     }
 }
 

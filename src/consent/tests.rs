@@ -249,6 +249,22 @@ fn a_record_of_no_known_episode_is_labelled_as_part_2() {
 }
 
 #[test]
+fn a_measure_needs_the_scope_of_its_sort() {
+    for (name, value, context) in cases("observation") {
+        let sort = value["kind"].as_str().expect("a kind").to_owned();
+        let measure = crate::record::contract::parse(Kind::Observation, &value).expect("a measure");
+        let expected = match sort.as_str() {
+            "lab" => Scope::Labs,
+            "score" | "withdrawal" => Scope::Scores,
+            "vital" => Scope::Vitals,
+            "side_effect" | "adherence" => Scope::Monitoring,
+            _ => Scope::Uds,
+        };
+        assert_eq!(labels(&measure, &context).scope, Some(expected), "{name}");
+    }
+}
+
+#[test]
 fn labels_stand_beside_others_and_are_written_once() {
     let mut resource = json!({
         "resourceType": "CarePlan", "id": "1",

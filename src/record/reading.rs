@@ -287,6 +287,24 @@ pub fn first<'b>(bundle: &'b [Value], resource_type: &str) -> Option<&'b Value> 
     bundle.iter().find(|r| r["resourceType"] == *resource_type)
 }
 
+/// Whether a list of references names this resource: by its type and id, or, where it is contained or
+/// stood in a bundle beside them, by `#id` or `urn:uuid:id`.
+#[must_use]
+pub fn refers(list: &Value, resource: &Value) -> bool {
+    let (Some(kind), Some(id)) = (resource["resourceType"].as_str(), resource["id"].as_str())
+    else {
+        return false;
+    };
+    list.as_array().into_iter().flatten().any(|reference| {
+        reference["reference"].as_str().is_some_and(|named| {
+            let literal = named.split("/_history/").next().unwrap_or(named);
+            literal.strip_suffix(id).is_some_and(|front| {
+                front == "#" || front == "urn:uuid:" || front.ends_with(&format!("{kind}/"))
+            })
+        })
+    })
+}
+
 /// What is said when the principal resource is not of the expected type.
 #[must_use]
 pub fn wrong_type() -> Vec<Issue> {
@@ -339,6 +357,24 @@ mod tests {
         );
         let left: Vec<String> = r.leftovers().into_iter().map(|i| i.path).collect();
         assert_eq!(left, ["X.a", "X.c.reference", "X.b"]);
+    }
+
+    #[test]
+    fn a_resource_is_referred_to_by_its_type_and_whole_id() {
+        let goal = json!({"resourceType": "Goal", "id": "1"});
+        let named = |reference: &str| refers(&json!([{"reference": reference}]), &goal);
+        for yes in [
+            "Goal/1",
+            "#1",
+            "urn:uuid:1",
+            "https://ehr.example/fhir/Goal/1/_history/2",
+        ] {
+            assert!(named(yes), "{yes}");
+        }
+        for no in ["Goal/11", "Goal/21", "CareTeam/1", "1", "#11"] {
+            assert!(!named(no), "{no}");
+        }
+        assert!(!refers(&Value::Null, &goal));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{parts, steps};
 use crate::issue::Issue;
-use crate::record::reading::{Fields, Reading, foreign_id, wrong_type};
+use crate::record::reading::{Fields, Reading, foreign_id, refers, wrong_type};
 use crate::record::{FromFhir, Kind, MapEnv};
 
 /// The plan that a CarePlan is.
@@ -72,7 +72,11 @@ pub fn from_fhir(bundle: &[Value], env: &MapEnv) -> Result<FromFhir, Vec<Issue>>
 
     let mut issues = Vec::new();
     let contained = contained(&mut r);
-    let beside = bundle.iter().skip(1).chain(&contained);
+    let referred = bundle
+        .iter()
+        .skip(1)
+        .filter(|other| refers(&resource["goal"], other) || refers(&resource["careTeam"], other));
+    let beside = referred.chain(&contained);
     let (mut goals, mut team) = (Vec::new(), Vec::new());
     for other in beside {
         match other["resourceType"].as_str() {

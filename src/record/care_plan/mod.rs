@@ -20,6 +20,8 @@
 //! The narrative is made from the same fields. This kind never edits a plan, and never says that the
 //! family takes part without the client's consent to it.
 
+#[cfg(test)]
+mod corpus_tests;
 mod from_fhir;
 mod model;
 mod narrative;

@@ -282,9 +282,14 @@ pub(super) fn read_goal(resource: &Value, next: usize, env: &MapEnv) -> (Value, 
         _ => "active",
     };
     goal.put("status", Some(status));
-    goal.put("measure", r.text("/target/0/measure/text"));
+    let measure = r
+        .text("/target/0/measure/text")
+        .or_else(|| r.text("/target/0/measure/coding/0/display"));
+    if measure.is_some() {
+        goal.put("target", r.text("/target/0/detailString"));
+    }
+    goal.put("measure", measure);
     goal.put("baseline", r.extension("", "goal-baseline", "valueString"));
-    goal.put("target", r.text("/target/0/detailString"));
     goal.put("target_date", r.date("/target/0/dueDate"));
     goal.put("start", r.date("/startDate"));
     let progress = r.extension("", "goal-progress", "valueUnsignedInt");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::fhir::system::ICD10CM;
 use crate::issue::Issue;
-use crate::record::reading::{Fields, Reading, foreign_id, wrong_type};
+use crate::record::reading::{Fields, Reading, foreign_id, refers, wrong_type};
 use crate::record::{FromFhir, Kind, MapEnv};
 
 /// The evaluation that a ClinicalImpression is, with the Conditions beside it as its problems. The
@@ -48,7 +48,10 @@ pub fn from_fhir(bundle: &[Value], env: &MapEnv) -> Result<FromFhir, Vec<Issue>>
 
     let mut issues = Vec::new();
     let mut problems = Vec::new();
-    for condition in bundle.iter().filter(|c| c["resourceType"] == "Condition") {
+    let named = bundle
+        .iter()
+        .filter(|c| c["resourceType"] == "Condition" && refers(&resource["problem"], c));
+    for condition in named {
         let (problem, left) = problem(condition, env, problems.len() + 1);
         problems.push(problem);
         issues.extend(left);

@@ -1,4 +1,10 @@
-//! A laboratory that measures.
+//! A laboratory that measures. Directory: no label.
+//!
+//! | field | Organization |
+//! |---|---|
+//! | `lab_id`, `version` | `identifier`, extension `record-version` |
+//! | `clia`, `npi` | `identifier`, each by its system |
+//! | `name`, `phone`, `address` | `name`, `telecom`, `address[0]` |
 
 mod from_fhir;
 mod model;

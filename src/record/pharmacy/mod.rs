@@ -1,4 +1,10 @@
-//! A pharmacy that fills orders.
+//! A pharmacy that fills orders. Directory: no label.
+//!
+//! | field | Organization |
+//! |---|---|
+//! | `pharmacy_id`, `version` | `identifier`, extension `record-version` |
+//! | `ncpdp_id`, `npi`, `dea_no` | `identifier`, each by its system |
+//! | `name`, `phone`, `address` | `name`, `telecom`, `address[0]` |
 
 mod from_fhir;
 mod model;
