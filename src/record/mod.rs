@@ -21,6 +21,7 @@ pub mod dispense;
 pub mod drug;
 pub mod episode;
 pub mod evaluation;
+pub mod exchange;
 pub mod laboratory;
 pub mod map;
 pub mod medication_request;

@@ -148,6 +148,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../fhir-profiles/ours/iop-medicationrequest.json"),
     ),
     (
+        "iop-observation.json",
+        include_str!("../../../fhir-profiles/ours/iop-observation.json"),
+    ),
+    (
         "iop-order-event.json",
         include_str!("../../../fhir-profiles/ours/iop-order-event.json"),
     ),
@@ -214,6 +218,18 @@ const FILES: &[(&str, &str)] = &[
     (
         "medication-tty.json",
         include_str!("../../../fhir-profiles/ours/medication-tty.json"),
+    ),
+    (
+        "observation-edition.json",
+        include_str!("../../../fhir-profiles/ours/observation-edition.json"),
+    ),
+    (
+        "observation-episode.json",
+        include_str!("../../../fhir-profiles/ours/observation-episode.json"),
+    ),
+    (
+        "observation-order.json",
+        include_str!("../../../fhir-profiles/ours/observation-order.json"),
     ),
     (
         "order-event-changed-element.json",
