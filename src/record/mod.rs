@@ -388,9 +388,9 @@ impl Record {
             Record::Staff(_)
             | Record::Pharmacy(_)
             | Record::Laboratory(_)
-            | Record::Evaluation(_)
-            | Record::Dispense(_)
-            | Record::OrderEvent(_) => None,
+            | Record::Evaluation(_) => None,
+            Record::Dispense(d) => d.client_no.as_deref(),
+            Record::OrderEvent(e) => e.client_no.as_deref(),
         }
     }
 }
