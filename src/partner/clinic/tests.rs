@@ -52,6 +52,7 @@ fn effect(partner: &Built, message: &str, version: u64) -> Effect {
             message: &MessageId::new(message),
             now: NOW,
             relates_to: None,
+            cause: None,
             retracted: &[],
             notice: None,
         })

@@ -347,6 +347,7 @@ impl One<'_> {
             message,
             now: self.fresh.now,
             relates_to: planned.relates_to.as_ref(),
+            cause: Some(self.fresh.record),
             retracted: self.fresh.retracted,
             notice,
         };

@@ -79,6 +79,8 @@ pub struct Outgoing<'a> {
     pub now: Time,
     /// The message that a cancel relates to.
     pub relates_to: Option<&'a MessageId>,
+    /// A cancel: the version that asks for it, where `record` is an older one that it takes back.
+    pub cause: Option<&'a Record>,
     /// Members that older versions sent and this one lacks: (type, our id, last content).
     pub retracted: &'a [CheckedPart],
     /// Why it may be disclosed: the consent's scope, in words, for the notice (42 CFR 2.32).

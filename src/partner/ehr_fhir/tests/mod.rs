@@ -146,6 +146,7 @@ fn encode_as(
             message: &MessageId::new("01M000000000000000AA"),
             now: NOW,
             relates_to: None,
+            cause: None,
             retracted,
             notice,
         })
