@@ -31,6 +31,7 @@ pub mod ports;
 pub mod prepare;
 pub mod reason;
 pub mod relay;
+mod relay_law;
 mod relaying;
 pub mod retry;
 mod told;

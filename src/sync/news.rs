@@ -13,6 +13,9 @@ use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
 use crate::sync::ports::StoreError;
 use crate::sync::prepare::changed_elements;
+use crate::sync::relay::OTHER;
+use crate::sync::relay_law;
+use crate::sync::relaying::Carried;
 
 /// What one resource is.
 enum News {
@@ -22,8 +25,8 @@ enum News {
     Companion,
     /// A record, to be accepted.
     Record(Box<Record>),
-    /// To be relayed by these routes: its index among the resources.
-    Relay(usize),
+    /// To be relayed: its index among the resources, and whom of ours it is about.
+    Relay(usize, Option<String>),
     /// Waits for this patient of theirs.
     Unmatched(String),
     /// Cannot be understood, checked or placed.
@@ -50,7 +53,7 @@ impl Inbound {
                     issues.extend(found.iter().cloned().map(|i| at(i, n, resources)))
                 }
                 News::Unmatched(id) => unmatched = Some(id.clone()),
-                News::Known | News::Companion | News::Record(_) | News::Relay(_) => {}
+                News::Known | News::Companion | News::Record(_) | News::Relay(..) => {}
             }
         }
         if all.iter().all(|n| matches!(n, News::Companion)) {
@@ -69,8 +72,16 @@ impl Inbound {
                             issues.extend(found);
                         }
                     }
-                    News::Relay(n) => {
-                        if let Err(found) = self.relay(&message, &resources[n]).await? {
+                    News::Relay(n, client) => {
+                        let carried = Carried {
+                            tenant: message.tenant,
+                            source: &message.member.partner.facts().id,
+                            resource: &resources[n],
+                            client: client.as_deref(),
+                            only: None,
+                            now: message.now,
+                        };
+                        if let Err(found) = self.acceptor.relay(carried).await? {
                             issues.extend(found.into_iter().map(|i| at(i, n, resources)));
                         }
                     }
@@ -102,8 +113,9 @@ impl Inbound {
         if let Some(news) = self.echo(message, resource_type, resource).await? {
             return Ok(news);
         }
-        if self.relays(message, resource_type).next().is_some() {
-            return Ok(News::Relay(n));
+        let relays: Vec<&Route> = self.relays(message, resource_type).collect();
+        if !relays.is_empty() {
+            return self.to_relay(message, resources, n, &relays).await;
         }
         let kind = match crate::record::kind_of(resource_type) {
             Some(kind) if principal(kind) => kind,
@@ -119,8 +131,27 @@ impl Inbound {
         self.record(message, kind, resources, n).await
     }
 
+    /// A relay, with whom of ours it is about. Only where 42 CFR Part 2 holds has that to be known.
+    async fn to_relay(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        n: usize,
+        routes: &[&Route],
+    ) -> Result<News, StoreError> {
+        let labels = relay_law::labels(&resources[n], routes);
+        if !labels.personal {
+            return Ok(News::Relay(n, None));
+        }
+        Ok(match self.client(message, resources, n).await? {
+            Ok(client) => News::Relay(n, Some(client)),
+            Err(their_id) if labels.part2 => News::Unmatched(their_id),
+            Err(_) => News::Relay(n, None),
+        })
+    }
+
     /// The relays that this resource takes.
-    pub(super) fn relays<'a>(
+    fn relays<'a>(
         &'a self,
         message: &'a Message<'a>,
         resource_type: &'a str,
@@ -128,13 +159,7 @@ impl Inbound {
         let from = &message.member.partner.facts().id;
         self.house()
             .relays_of(&message.tenant.id, from)
-            .filter(move |r| {
-                if r.relay_types.is_empty() {
-                    crate::record::kind_of(resource_type).is_some_and(principal)
-                } else {
-                    r.relay_types.iter().any(|t| t == resource_type)
-                }
-            })
+            .filter(move |r| r.relays(resource_type))
     }
 
     /// An echo of what we sent to this partner (contracts section 1): unchanged it ends here; an order
@@ -146,15 +171,29 @@ impl Inbound {
         resource: &Value,
     ) -> Result<Option<News>, StoreError> {
         let env = message.tenant.env(message.now);
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
         let Some((kind, value)) = identifiers(resource)
-            .find_map(|(system, value)| Some((env.kind_of_system(system)?, value)))
+            .find_map(|(system, value)| Some((env.kind_name_of_system(system)?, value)))
         else {
             return Ok(None);
         };
-        let (id, part) = split_identifier(value);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let ours = (resource_type.to_owned(), env.id(kind, id, part));
+        let (our_id, id) = match Kind::parse(kind) {
+            Some(kind) => {
+                let (id, part) = split_identifier(value);
+                (env.id(kind, id, part), id.to_owned())
+            }
+            // What was relayed there is named by our id of it.
+            None if kind == OTHER => {
+                let owner = store.resource_owner(tenant, resource_type, value).await?;
+                let Some((_, id)) = owner.filter(|(kind, _)| kind == OTHER) else {
+                    return Ok(None);
+                };
+                (value.to_owned(), id)
+            }
+            None => return Ok(None),
+        };
+        let ours = (resource_type.to_owned(), our_id);
         let partner = &message.member.partner.facts().id;
         if store
             .crosswalk(tenant, partner, std::slice::from_ref(&ours))
@@ -164,7 +203,7 @@ impl Inbound {
             return Ok(None);
         }
         let sent = store
-            .resources(tenant, kind.as_str(), id)
+            .resources(tenant, kind, &id)
             .await?
             .into_iter()
             .find(|r| r.resource_type == ours.0 && r.id == ours.1)
@@ -174,14 +213,14 @@ impl Inbound {
         if changed.is_empty() {
             return Ok(Some(News::Known));
         }
-        if kind != Kind::MedicationRequest {
+        if kind != Kind::MedicationRequest.as_str() {
             return Ok(Some(wrong(
                 "conflict",
                 "changed-outside",
                 "what we sent was changed at the partner",
             )));
         }
-        Ok(Some(event(message, id, resource, &changed)))
+        Ok(Some(event(message, &id, resource, &changed)))
     }
 
     /// A record of ours from a resource of theirs.
@@ -261,17 +300,25 @@ impl Inbound {
         let env = message.tenant.env(message.now);
         let store = &self.house().store;
         let tenant = &message.tenant.id;
-        let subject = &resources[n]["subject"];
+        let resource = &resources[n];
+        let subject = match &resource["subject"] {
+            Value::Null => &resource["patient"],
+            subject => subject,
+        };
         let reference = subject
             .get("reference")
             .and_then(Value::as_str)
             .unwrap_or("");
-        let their_id = reference
-            .rsplit_once("Patient/")
-            .map_or("", |(_, id)| id)
-            .split('/')
-            .next()
-            .unwrap_or("");
+        let their_id = if resource["resourceType"] == "Patient" {
+            resource["id"].as_str().unwrap_or("")
+        } else {
+            reference
+                .rsplit_once("Patient/")
+                .map_or("", |(_, id)| id)
+                .split('/')
+                .next()
+                .unwrap_or("")
+        };
         let patient = resources.iter().find(|r| {
             r.get("resourceType").and_then(Value::as_str) == Some("Patient")
                 && r.get("id").and_then(Value::as_str) == Some(their_id)
@@ -369,7 +416,7 @@ fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String
         "order_no": order,
         "event": "changed_outside",
         "source": "fhir",
-        "at": message.now.to_string(),
+        "at": message.received.to_string(),
         "partner": message.member.partner.facts().id.as_str(),
         "changed_elements": changed,
     });

@@ -179,6 +179,31 @@ fn add_identifier(
     Ok(())
 }
 
+/// What a resource refers to at its source: (type, id), each once.
+#[must_use]
+pub fn references(resource: &Value) -> Vec<(String, String)> {
+    fn walk(value: &Value, out: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(fields) => {
+                let found = fields
+                    .get("reference")
+                    .and_then(Value::as_str)
+                    .and_then(local)
+                    .map(|(resource_type, id)| (resource_type.to_owned(), id.to_owned()));
+                out.extend(found);
+                fields.values().for_each(|child| walk(child, out));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk(resource, &mut out);
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
 struct Rewriting<'a> {
     source: &'a PartnerId,
     env: &'a MapEnv,

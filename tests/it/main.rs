@@ -10,5 +10,6 @@ mod doors;
 mod fixtures;
 mod floors;
 mod operate;
+mod relay;
 mod source;
 mod support;

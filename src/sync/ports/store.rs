@@ -137,6 +137,9 @@ pub trait Store: Send + Sync {
     /// Open denials of a client's records.
     async fn denials(&self, tenant: &TenantId, client: &str) -> Result<Vec<Denial>, StoreError>;
 
+    /// The clients who have open denials, each once.
+    async fn denied_clients(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError>;
+
     /// Crosswalk rows of (type, our id) at a partner; those that exist.
     async fn crosswalk(
         &self,

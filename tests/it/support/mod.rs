@@ -44,7 +44,7 @@ pub(crate) struct Setup {
     config: String,
     clock: Option<Arc<Manual>>,
     fakes: Vec<Fake>,
-    inbound: Vec<String>,
+    callers: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -54,7 +54,7 @@ impl Setup {
             config: String::new(),
             clock: Some(Arc::new(Manual::at(BEGIN))),
             fakes: Vec::new(),
-            inbound: Vec::new(),
+            callers: Vec::new(),
         }
     }
 
@@ -71,6 +71,12 @@ impl Setup {
         self
     }
 
+    /// One more caller, with these rights; its token is `{name}-token`.
+    pub(crate) fn caller(mut self, name: &str, rights: &str) -> Self {
+        self.callers.push((name.to_owned(), rights.to_owned()));
+        self
+    }
+
     /// A partner that is `fake`: its block is `toml` with `{url}` filled in, and a caller
     /// `{id}` may send as it.
     pub(crate) fn partner(mut self, id: &str, fake: &Fake, toml: &str) -> Self {
@@ -80,8 +86,7 @@ impl Setup {
             toml.replace("{url}", fake.url())
         );
         self.fakes.push(fake.clone());
-        self.inbound.push(id.to_owned());
-        self
+        self.caller(id, &format!("\"inbound:{id}\""))
     }
 
     /// Starts it.
@@ -95,15 +100,10 @@ impl Setup {
              key_file = \"tenant.key\"\n",
             self.config
         );
-        let inbound: Vec<(String, String)> = self
-            .inbound
-            .iter()
-            .map(|id| (id.clone(), format!("\"inbound:{id}\"")))
-            .collect();
         let callers = CALLERS
             .iter()
             .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(inbound) {
+        for (name, rights) in callers.chain(self.callers) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
