@@ -174,6 +174,7 @@ pub fn kind_of(resource_type: &str) -> Option<Kind> {
         "MedicationRequest" => Some(Kind::MedicationRequest),
         "Observation" => Some(Kind::Observation),
         "CarePlan" => Some(Kind::CarePlan),
+        "MedicationDispense" => Some(Kind::Dispense),
         _ => None,
     }
 }

@@ -36,4 +36,5 @@ mod relaying;
 pub mod retry;
 mod told;
 pub mod verdict;
+mod whose;
 pub mod worker;

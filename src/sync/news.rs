@@ -16,6 +16,7 @@ use crate::sync::prepare::changed_elements;
 use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
 use crate::sync::relaying::Carried;
+use crate::sync::whose::identifiers;
 
 /// What one resource is.
 enum News {
@@ -236,7 +237,7 @@ impl Inbound {
             Err(their_id) => return Ok(News::Unmatched(their_id)),
         };
         let env = message.tenant.env(message.now);
-        let mut bundle = vec![resources[n].clone()];
+        let mut bundle = vec![self.in_our_names(message, &resources[n]).await?];
         bundle.extend(
             resources
                 .iter()
@@ -263,6 +264,16 @@ impl Inbound {
             map.insert(kind.id_field().to_owned(), Value::String(id.clone()));
             map.insert("client_no".to_owned(), Value::String(client));
         }
+        if kind == Kind::Dispense {
+            let order = record["order_no"].as_str().unwrap_or_default();
+            if !self.went_to(message, order).await? {
+                return Ok(wrong(
+                    "not-found",
+                    "unknown-order",
+                    "it is about an order that was not sent to this partner",
+                ));
+            }
+        }
         let store = &self.house().store;
         let names = [(kind.as_str().to_owned(), id)];
         let head = store
@@ -287,74 +298,6 @@ impl Inbound {
             Ok(next) => News::Record(Box::new(next)),
             Err(issues) => News::Wrong(issues),
         })
-    }
-
-    /// The client whom a resource is about: by our identifier, or by their id for a patient of ours.
-    /// `Err`: their id, of nobody we know.
-    async fn client(
-        &self,
-        message: &Message<'_>,
-        resources: &[Value],
-        n: usize,
-    ) -> Result<Result<String, String>, StoreError> {
-        let env = message.tenant.env(message.now);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let resource = &resources[n];
-        let subject = match &resource["subject"] {
-            Value::Null => &resource["patient"],
-            subject => subject,
-        };
-        let reference = subject
-            .get("reference")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let their_id = if resource["resourceType"] == "Patient" {
-            resource["id"].as_str().unwrap_or("")
-        } else {
-            reference
-                .rsplit_once("Patient/")
-                .map_or("", |(_, id)| id)
-                .split('/')
-                .next()
-                .unwrap_or("")
-        };
-        let patient = resources.iter().find(|r| {
-            r.get("resourceType").and_then(Value::as_str) == Some("Patient")
-                && r.get("id").and_then(Value::as_str) == Some(their_id)
-        });
-        let named = std::iter::once(&subject["identifier"])
-            .filter_map(pair)
-            .chain(patient.into_iter().flat_map(identifiers))
-            .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
-        if let Some((_, client)) = named {
-            let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
-            if store
-                .newest(tenant, &names)
-                .await?
-                .into_iter()
-                .flatten()
-                .next()
-                .is_some()
-            {
-                return Ok(Ok(client.to_owned()));
-            }
-        }
-        let partner = &message.member.partner.facts().id;
-        let row = store
-            .crosswalk_back(tenant, partner, "Patient", their_id)
-            .await?;
-        if let Some(row) = row
-            && let Some((kind, id)) = store.resource_owner(tenant, "Patient", &row.our_id).await?
-            && kind == Kind::Client.as_str()
-        {
-            return Ok(Ok(id));
-        }
-        Ok(Err(if their_id.is_empty() {
-            format!("unnamed-{}", message.id)
-        } else {
-            their_id.to_owned()
-        }))
     }
 
     async fn accept_news(
@@ -393,7 +336,7 @@ impl Inbound {
 const fn principal(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan
+        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan | Kind::Dispense
     )
 }
 
@@ -445,23 +388,6 @@ fn member_of_another(resources: &[Value], n: usize) -> bool {
                         .any(|x| x.get("reference").and_then(Value::as_str) == Some(&name))
                 })
     })
-}
-
-fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
-    resource
-        .get("identifier")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(pair)
-}
-
-fn pair(identifier: &Value) -> Option<(&str, &str)> {
-    Some((
-        identifier.get("system")?.as_str()?,
-        identifier.get("value")?.as_str()?,
-    ))
 }
 
 /// An issue with the entry it is in, where there are several.

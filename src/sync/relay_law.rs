@@ -27,7 +27,6 @@ pub(super) fn ask(
         "Patient" => Kind::Client,
         "Practitioner" | "PractitionerRole" => Kind::Staff,
         "Organization" => Kind::Pharmacy,
-        "MedicationDispense" => Kind::Dispense,
         name => crate::record::kind_of(name).unwrap_or(Kind::Evaluation),
     };
     gate::ask(member.partner.facts(), routes, kind, labels, context, today)

@@ -5,8 +5,6 @@
 //! [`relay::relay`] makes of it, and nothing else; an older state of something that went on already
 //! is no news.
 
-use std::collections::HashMap;
-
 use serde_json::Value;
 
 use crate::clock::{Instant, Time};
@@ -24,7 +22,7 @@ use crate::sync::ports::{
     StoredVersion, Style,
 };
 use crate::sync::prepare;
-use crate::sync::relay::{self, OTHER, Ours, Relayed};
+use crate::sync::relay::{self, OTHER, Relayed};
 use crate::sync::relay_law::{ask, consents_of, labels};
 
 /// One resource of a partner's that is to go on.
@@ -148,7 +146,9 @@ impl Acceptor {
         let store = self.house().store.as_ref();
         let tenant = &carried.tenant.id;
         let env = carried.tenant.env(carried.now);
-        let (ours, needs) = self.ours(carried).await?;
+        let (ours, needs) = self
+            .ours(carried.tenant, carried.source, carried.resource)
+            .await?;
         let lookup = |resource_type: &str, id: &str| {
             ours.get(&(resource_type.to_owned(), id.to_owned()))
                 .cloned()
@@ -187,54 +187,6 @@ impl Acceptor {
             context,
             patient,
         })))
-    }
-
-    /// What the resource refers to that is a copy of something of ours, by the source's crosswalk.
-    async fn ours(
-        &self,
-        carried: Carried<'_>,
-    ) -> Result<(HashMap<(String, String), Ours>, Vec<VersionRef>), StoreError> {
-        let store = self.house().store.as_ref();
-        let tenant = &carried.tenant.id;
-        let env = carried.tenant.env(carried.now);
-        let mut ours = HashMap::new();
-        let mut needs = Vec::new();
-        for (resource_type, id) in relay::references(carried.resource) {
-            let row = store
-                .crosswalk_back(tenant, carried.source, &resource_type, &id)
-                .await?;
-            let Some(row) = row else { continue };
-            let owner = store
-                .resource_owner(tenant, &resource_type, &row.our_id)
-                .await?;
-            let Some((kind, record)) = owner else {
-                continue;
-            };
-            let Some(parsed) = Kind::parse(&kind) else {
-                continue;
-            };
-            let part = store
-                .resources(tenant, &kind, &record)
-                .await?
-                .into_iter()
-                .find(|r| r.resource_type == resource_type && r.id == row.our_id)
-                .map(|r| r.part)
-                .unwrap_or_default();
-            let identifier = env.identifier(parsed, &record, &part);
-            needs.push(VersionRef {
-                kind,
-                id: record,
-                version: 0,
-            });
-            ours.insert(
-                (resource_type, id),
-                Ours {
-                    our_id: row.our_id,
-                    identifier,
-                },
-            );
-        }
-        Ok((ours, needs))
     }
 
     /// The client, with the consents, as a context and as a resource.

@@ -87,21 +87,31 @@ impl Inbound {
         let Some(named) = &told.order_no else {
             return Ok(None);
         };
-        let name = [(Kind::MedicationRequest.as_str().to_owned(), named.clone())];
-        let Some(stored) = store
-            .newest(tenant, &name)
-            .await?
-            .into_iter()
-            .flatten()
-            .next()
-        else {
-            return Ok(None);
-        };
-        let jobs = store.chain(tenant, &stored.chain).await?;
-        let went = jobs
-            .iter()
-            .any(|j| j.partner == *partner && j.record.id == *named);
+        let went = self.went_to(message, named).await?;
         Ok(went.then(|| named.clone()))
+    }
+
+    /// Whether an order was sent to this partner, or was to be.
+    pub(super) async fn went_to(
+        &self,
+        message: &Message<'_>,
+        order: &str,
+    ) -> Result<bool, StoreError> {
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
+        let name = [(
+            Kind::MedicationRequest.as_str().to_owned(),
+            order.to_owned(),
+        )];
+        let newest = store.newest(tenant, &name).await?;
+        let Some(stored) = newest.into_iter().flatten().next() else {
+            return Ok(false);
+        };
+        let partner = &message.member.partner.facts().id;
+        let jobs = store.chain(tenant, &stored.chain).await?;
+        Ok(jobs
+            .iter()
+            .any(|j| j.partner == *partner && j.record.id == order))
     }
 }
 

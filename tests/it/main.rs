@@ -9,6 +9,7 @@ mod commands;
 mod doors;
 mod fixtures;
 mod floors;
+mod inbound;
 mod operate;
 mod relay;
 mod source;

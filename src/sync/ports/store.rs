@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Raw bytes by id.
     async fn raw(&self, tenant: &TenantId, raw: &RawId) -> Result<Option<StoredRaw>, StoreError>;
 
-    /// Raw bytes to be taken up again after a crash: received before `before` and not settled.
+    /// Raw bytes to be taken up again: received before `before` and not settled (after a crash), or
+    /// settled before and received again (their patient was linked), oldest first.
     async fn raws_left(
         &self,
         tenant: &TenantId,

@@ -253,6 +253,41 @@ impl Gateway {
             .await
     }
 
+    /// Submits what a fixture leans on, each that is not there yet, and then its record; all accepted.
+    pub(crate) async fn submit_whole(&self, kind: &str, whole: &Value) {
+        const ROLES: &[(&str, &str)] = &[
+            ("client", "client"),
+            ("prescriber", "staff"),
+            ("staff", "staff"),
+            ("pharmacy", "pharmacy"),
+            ("laboratory", "laboratory"),
+            ("episode", "episode"),
+            ("consents", "consent"),
+            ("evaluation", "evaluation"),
+            ("orders", "medication-request"),
+        ];
+        for (role, of) in ROLES {
+            let there = match &whole["context"][*role] {
+                Value::Array(all) => all.clone(),
+                Value::Null => Vec::new(),
+                one => vec![one.clone()],
+            };
+            for record in there {
+                if *of == "evaluation" {
+                    let evaluator = record["evaluator_staff_id"].as_str().expect("who");
+                    self.accepted("staff", &fixture("staff", evaluator)).await;
+                }
+                self.accepted(of, &record).await;
+            }
+        }
+        self.accepted(kind, &whole["record"]).await;
+    }
+
+    async fn accepted(&self, kind: &str, record: &Value) {
+        let got = self.submit(kind, record).await;
+        assert_eq!(got.status, 202, "{kind}: {}", got.text());
+    }
+
     /// Submits a record as the clinic's system.
     pub(crate) async fn submit(&self, kind: &str, record: &Value) -> Got {
         self.post(&format!("/records/{kind}"), "clinic-system", record)
@@ -310,12 +345,16 @@ fn new_folder() -> PathBuf {
 
 /// The record of a fixture: `fixtures/<kind>/<case>/record.json`.
 pub(crate) fn fixture(kind: &str, case: &str) -> Value {
+    fixture_whole(kind, case)["record"].take()
+}
+
+/// A fixture's record with its context.
+pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(kind)
         .join(case)
         .join("record.json");
     let bytes = std::fs::read(&path).expect("a fixture");
-    let mut whole: Value = serde_json::from_slice(&bytes).expect("JSON");
-    whole["record"].take()
+    serde_json::from_slice(&bytes).expect("JSON")
 }
