@@ -16,8 +16,8 @@ use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
 use crate::sync::job::{Chain, VersionRef};
 use crate::sync::ports::{
-    Admission, Admitted, CheckedPart, Given, NewRaw, NewVersion, RawState, ResourceRow, StoreError,
-    StoredVersion,
+    Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, RawState,
+    ResourceRow, StoreError, StoredVersion,
 };
 use crate::sync::prepare::{self, prepare};
 
@@ -39,6 +39,8 @@ pub struct Arrival {
     pub settles_raw: Option<(RawId, RawState)>,
     /// A pharmacy's answer to a cancel.
     pub confirms: Option<(MessageId, bool)>,
+    /// What a partner calls it: so its next version, and what refers to it, are known again.
+    pub crosswalk: Vec<CrosswalkRow>,
     /// Now.
     pub now: Time,
 }
@@ -296,6 +298,7 @@ impl Acceptor {
             resources: rows(&work.parts),
             wakes_client: consent,
             confirms: arrival.confirms.clone(),
+            crosswalk: arrival.crosswalk.clone(),
             given: given.clone(),
             ..admission(work, &dispatched)
         };

@@ -123,6 +123,7 @@ impl Intake {
             raw: Some(raw(&sub, body_hash, now)),
             settles_raw: None,
             confirms: None,
+            crosswalk: Vec::new(),
             now,
         };
         let outcome = match self.acceptor.accept(tenant, &record, arrival).await? {

@@ -11,7 +11,7 @@ use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
-use crate::sync::ports::StoreError;
+use crate::sync::ports::{CrosswalkRow, StoreError};
 use crate::sync::prepare::changed_elements;
 use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
@@ -25,7 +25,7 @@ enum News {
     /// Belongs to another entry (a panel's member, a patient): goes with it.
     Companion,
     /// A record, to be accepted.
-    Record(Box<Record>),
+    Record(Box<Record>, Option<CrosswalkRow>),
     /// To be relayed: its index among the resources, and whom of ours it is about.
     Relay(usize, Option<String>),
     /// Waits for this patient of theirs.
@@ -54,7 +54,7 @@ impl Inbound {
                     issues.extend(found.iter().cloned().map(|i| at(i, n, resources)))
                 }
                 News::Unmatched(id) => unmatched = Some(id.clone()),
-                News::Known | News::Companion | News::Record(_) | News::Relay(..) => {}
+                News::Known | News::Companion | News::Record(..) | News::Relay(..) => {}
             }
         }
         if all.iter().all(|n| matches!(n, News::Companion)) {
@@ -68,8 +68,8 @@ impl Inbound {
         if !whole || (issues.is_empty() && unmatched.is_none()) {
             for news in all {
                 match news {
-                    News::Record(record) => {
-                        if let Err(found) = self.accept_news(&message, &record).await? {
+                    News::Record(record, row) => {
+                        if let Err(found) = self.accept_news(&message, &record, row).await? {
                             issues.extend(found);
                         }
                     }
@@ -275,6 +275,12 @@ impl Inbound {
             }
         }
         let store = &self.house().store;
+        let row = self.their_row(message, &resources[n], env.id(kind, &id, ""));
+        if let Some(row) = &row
+            && self.is_older(message, row).await?
+        {
+            return Ok(News::Known);
+        }
         let names = [(kind.as_str().to_owned(), id)];
         let head = store
             .newest(&message.tenant.id, &names)
@@ -288,14 +294,14 @@ impl Inbound {
             Err(issues) => return Ok(News::Wrong(issues)),
         };
         let Some(head) = head else {
-            return Ok(News::Record(Box::new(known)));
+            return Ok(News::Record(Box::new(known), row));
         };
         let body = serde_json::to_vec(&known.to_json()).unwrap_or_default();
         if Acceptor::content_hash(message.tenant, &body) == head.hash {
             return Ok(News::Known);
         }
         Ok(match numbered(kind, record, version + 1) {
-            Ok(next) => News::Record(Box::new(next)),
+            Ok(next) => News::Record(Box::new(next), row),
             Err(issues) => News::Wrong(issues),
         })
     }
@@ -304,6 +310,7 @@ impl Inbound {
         &self,
         message: &Message<'_>,
         record: &Record,
+        row: Option<CrosswalkRow>,
     ) -> Result<Result<(), Vec<Issue>>, StoreError> {
         let arrival = Arrival {
             origin: message.member.partner.facts().id.as_str().to_owned(),
@@ -311,6 +318,7 @@ impl Inbound {
             raw: None,
             settles_raw: None,
             confirms: None,
+            crosswalk: row.into_iter().collect(),
             now: message.now,
         };
         let accepted = self
@@ -367,7 +375,7 @@ fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String
         value["outside_status"] = Value::from(status);
     }
     match contract::parse(Kind::OrderEvent, &value) {
-        Ok(record) => News::Record(Box::new(record)),
+        Ok(record) => News::Record(Box::new(record), None),
         Err(issues) => News::Wrong(issues),
     }
 }

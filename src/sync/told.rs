@@ -49,6 +49,7 @@ impl Inbound {
             raw: None,
             settles_raw: None,
             confirms,
+            crosswalk: Vec::new(),
             now: message.now,
         };
         let accepted = self
@@ -91,7 +92,7 @@ impl Inbound {
         Ok(went.then(|| named.clone()))
     }
 
-    /// Whether an order was sent to this partner, or was to be.
+    /// Whether an order was sent to this partner, or was to be, or came from it.
     pub(super) async fn went_to(
         &self,
         message: &Message<'_>,
@@ -109,9 +110,10 @@ impl Inbound {
         };
         let partner = &message.member.partner.facts().id;
         let jobs = store.chain(tenant, &stored.chain).await?;
-        Ok(jobs
-            .iter()
-            .any(|j| j.partner == *partner && j.record.id == order))
+        Ok(stored.origin == partner.as_str()
+            || jobs
+                .iter()
+                .any(|j| j.partner == *partner && j.record.id == order))
     }
 }
 

@@ -7,13 +7,14 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
+use crate::clock::Instant;
 use crate::ids::PartnerId;
 use crate::record::Kind;
 use crate::sync::accept::Acceptor;
 use crate::sync::house::Tenant;
 use crate::sync::inbound::{Inbound, Message};
 use crate::sync::job::VersionRef;
-use crate::sync::ports::StoreError;
+use crate::sync::ports::{CrosswalkRow, StoreError};
 use crate::sync::relay::{self, Ours};
 
 impl Acceptor {
@@ -92,6 +93,43 @@ impl Inbound {
         Ok(out)
     }
 
+    /// What the partner calls the resource that becomes ours, and its version there.
+    pub(super) fn their_row(
+        &self,
+        message: &Message<'_>,
+        resource: &Value,
+        our_id: String,
+    ) -> Option<CrosswalkRow> {
+        let meta = &resource["meta"];
+        Some(CrosswalkRow {
+            partner: message.member.partner.facts().id.clone(),
+            resource_type: resource["resourceType"].as_str()?.to_owned(),
+            our_id,
+            their_id: resource["id"].as_str()?.to_owned(),
+            their_version: meta["versionId"]
+                .as_str()
+                .or_else(|| meta["lastUpdated"].as_str())
+                .map(str::to_owned),
+        })
+    }
+
+    /// Whether the partner's version is an older one than what is known: numbers and moments are
+    /// compared; of any other names the one that came last counts as the newest.
+    pub(super) async fn is_older(
+        &self,
+        message: &Message<'_>,
+        row: &CrosswalkRow,
+    ) -> Result<bool, StoreError> {
+        let name = (row.resource_type.clone(), row.our_id.clone());
+        let known = self
+            .house()
+            .store
+            .crosswalk(&message.tenant.id, &row.partner, &[name])
+            .await?;
+        let known = known.into_iter().next().and_then(|k| k.their_version);
+        Ok(matches!((&row.their_version, &known), (Some(new), Some(old)) if older(new, old)))
+    }
+
     /// The client whom a resource is about: by our identifier, or by their id for a patient of ours.
     /// `Err`: their id, of nobody we know.
     pub(super) async fn client(
@@ -161,6 +199,16 @@ impl Inbound {
     }
 }
 
+fn older(new: &str, old: &str) -> bool {
+    if let (Ok(new), Ok(old)) = (new.parse::<u64>(), old.parse::<u64>()) {
+        return new < old;
+    }
+    match (Instant::parse(new), Instant::parse(old)) {
+        (Some(new), Some(old)) => new.time() < old.time(),
+        _ => false,
+    }
+}
+
 /// The identifiers of a resource: (system, value).
 pub(super) fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
     resource
@@ -178,4 +226,19 @@ fn pair(identifier: &Value) -> Option<(&str, &str)> {
         identifier.get("system")?.as_str()?,
         identifier.get("value")?.as_str()?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers_or_moments_and_else_not_at_all() {
+        assert!(older("9", "10"));
+        assert!(!older("10", "9"));
+        assert!(!older("3", "3"));
+        assert!(older("2026-11-20T09:00:00Z", "2026-11-20T05:00:01-05:00"));
+        assert!(!older("b", "a"));
+        assert!(!older("a", "b"));
+    }
 }

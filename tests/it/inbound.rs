@@ -101,6 +101,13 @@ async fn a_result_of_theirs_becomes_a_record_and_its_amendment_a_version() {
     assert_eq!(newest["version"], 2);
     assert_eq!(newest["record"]["client_no"], "C-1007");
     assert!(newest["record"].to_string().contains("0.850"), "{newest}");
+    // What they said before that comes late, and is no news.
+    let mut late = lithium(&patient, "preliminary", "0.8", 1);
+    late["note"] = json!([{"text": "sent again"}]);
+    late["meta"]["versionId"] = json!("01");
+    both.sends(&late).await;
+    assert_eq!(both.feed().await.len(), 2);
+    assert_eq!(both.parked().await, "[]");
     // It does not go back to whoever brought it.
     assert_eq!(both.ehr.of_type("Observation").len(), 0);
 }
