@@ -11,5 +11,6 @@ mod fixtures;
 mod floors;
 mod operate;
 mod pharmacy;
+mod script;
 mod source;
 mod support;
