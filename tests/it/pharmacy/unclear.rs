@@ -177,3 +177,63 @@ async fn a_status_of_somebody_on_the_way_ends_the_job_and_tells_the_order() {
         (&json!("acknowledged"), &json!("000"))
     );
 }
+
+fn cancelled(order: &Value) -> Value {
+    next(order, |o| {
+        o["state"] = json!("cancelled");
+        o["state_reason"] = json!({"code": "client_choice"});
+    })
+}
+
+#[tokio::test]
+async fn an_order_that_may_be_there_is_cancelled_past_the_parked_prescription() {
+    let options = Options {
+        answers_220: false,
+        ..Options::default()
+    };
+    let house = House::with(options, "").await;
+    let order = with_faults(&house, vec![Some(Fault::ResetAfter)]).await;
+    house.submit(&cancelled(&order)).await;
+    house.gateway.work().await;
+    let cancels = house.pharmacy.cancels();
+    assert_eq!(cancels.len(), 1);
+    assert_eq!(cancels[0].relates_to, house.newest().message);
+    house.pharmacy.work().await.expect("a door");
+    assert_eq!(house.pharmacy.live(&cancels[0].order_no), 0);
+    house.harmless();
+}
+
+#[tokio::test]
+async fn a_cancel_that_may_have_arrived_is_asked_about_too_and_is_booked_once() {
+    let house = House::new().await;
+    let order = house.sent("sertraline").await;
+    house.pharmacy.faults().writes([Some(Fault::ResetAfter)]);
+    house.submit(&cancelled(&order)).await;
+    house.gateway.work().await;
+    house.gateway.advance(Duration::from_secs(600));
+    house.gateway.work().await;
+    let jobs = house.jobs(&order).await;
+    assert_eq!(
+        (jobs[1].1.as_str(), jobs[1].2.as_str()),
+        ("done", "already-there")
+    );
+    assert_eq!(
+        (house.pharmacy.cancels().len(), house.pharmacy.repeats()),
+        (1, 1)
+    );
+    house.harmless();
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_the_gateway_stopped_goes_once_after_the_start() {
+    let mut house = House::new().await;
+    let order = house.prepare("sertraline").await;
+    house.submit(&order).await;
+    house.gateway.restart().await;
+    house.gateway.work().await;
+    house.gateway.restart().await;
+    house.gateway.work().await;
+    assert_eq!(house.pharmacy.prescriptions().len(), 1);
+    assert_eq!(ends(&house, &order).await.0, "done");
+    house.harmless();
+}

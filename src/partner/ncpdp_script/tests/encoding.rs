@@ -307,18 +307,20 @@ fn plant(node: &xml::Node, at: &mut Vec<usize>, whole: &xml::Node, planted: &mut
     }
 }
 
+/// A line of text; one in fifty has a character that no label can print.
 fn text(max: usize) -> impl Strategy<Value = String> {
-    proptest::collection::vec(
-        prop_oneof![
-            8 => proptest::char::range(' ', '~'),
-            1 => prop_oneof![Just('é'), Just('漢'), Just('\u{a0}'), Just('🙂'), Just('\u{2028}'), Just('\u{FFFE}')],
-        ],
-        1..=max,
-    )
-    .prop_map(|chars| {
+    let fine = prop_oneof![
+        8 => proptest::char::range(' ', '~'),
+        1 => prop_oneof![Just('é'), Just('漢'), Just('\u{a0}'), Just('🙂')],
+    ];
+    let odd = prop_oneof![
+        49 => Just(""),
+        1 => prop_oneof![Just("\u{2028}"), Just("\u{FFFE}")],
+    ];
+    (proptest::collection::vec(fine, 1..max), odd).prop_map(|(chars, odd)| {
         let text: String = chars.into_iter().collect();
-        let text = text.trim().to_owned();
-        if text.is_empty() { "x".to_owned() } else { text }
+        let text = format!("{}{odd}x", text.trim());
+        text.trim().to_owned()
     })
 }
 
@@ -327,8 +329,8 @@ proptest! {
 
     #[test]
     fn any_order_is_said_whole_or_refused_at_a_field(
-        label in text(105), sig in text(1000), note in text(210), last in text(35), first in text(35),
-        street in text(40), shop in text(70), strength in text(60), form in text(40),
+        label in text(80), sig in text(1000), note in text(210), last in text(35), first in text(35),
+        street in text(40), shop in text(70), strength in text(12), form in text(9),
         qty in prop_oneof![Just("30"), Just("0.125"), Just("100000"), Just("1e2"), Just("7.50"), Just("1.00000000001")],
         days in 1u32..999, refills in 0u32..99, zip in prop_oneof![Just("12000"), Just("12000-1234")],
         no in any::<bool>(), earliest in any::<bool>(),
