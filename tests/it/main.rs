@@ -12,6 +12,8 @@ mod fixtures;
 mod floors;
 mod inbound;
 mod operate;
+mod pharmacy;
 mod relay;
+mod script;
 mod source;
 mod support;

@@ -10,9 +10,11 @@ pub mod faults;
 pub mod journal;
 pub mod loopback;
 pub mod order;
+pub mod pharmacy;
 
 pub use clinic::ClinicSim;
 pub use ehr::EhrSim;
 pub use faults::{Fault, Faults};
 pub use journal::{Journal, JournalLine};
 pub use loopback::{Loopback, Peer, Switch};
+pub use pharmacy::PharmacySim;
