@@ -1,3 +1,5 @@
 //! The demonstration: a clinic and three simulated partners around a real gateway.
 
+pub mod cast;
+pub mod days;
 pub mod sim;
