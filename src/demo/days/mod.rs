@@ -7,13 +7,17 @@
 mod measures;
 mod orders;
 mod plans;
+mod results;
 
 use std::collections::BTreeMap;
 
 use jiff::ZonedDateTime;
 use serde_json::{Value, json};
 
+pub use orders::PHARMACY as CONNECTED_PHARMACY;
+
 use super::cast::Cast;
+use crate::demo::sim::laboratory::Specimen;
 use crate::record::Kind;
 
 /// What must come of a step.
@@ -49,6 +53,8 @@ pub struct Day {
     pub says: &'static str,
     /// What is sent, a thread per client.
     pub threads: Vec<Vec<Step>>,
+    /// What the laboratory reports, and whether the first report is sent twice.
+    pub results: Vec<(Specimen, bool)>,
 }
 
 /// Names and sentences of the days.
@@ -76,6 +82,9 @@ const DAYS: [(&str, &str); 7] = [
     ),
     ("Saturday", "corrections, reviews, the week's last measures"),
 ];
+
+/// Orders that the gateway is meant to park: a person has to look at them.
+pub const PARKS: [&str; 1] = ["RX-2026-00130"];
 
 /// The first day with measures and orders.
 const FIRST: usize = 2;
@@ -112,13 +121,16 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn done(self) -> Vec<Day> {
-        DAYS.iter()
-            .zip(self.days)
-            .map(|((name, says), threads)| Day {
+    fn done(mut self) -> Vec<Day> {
+        let days = std::mem::take(&mut self.days);
+        (0..)
+            .zip(DAYS)
+            .zip(days)
+            .map(|((day, (name, says)), threads)| Day {
                 name,
                 says,
                 threads: threads.into_values().collect(),
+                results: self.specimens(day),
             })
             .collect()
     }

@@ -1,0 +1,1 @@
+//! Planted losses, doubles and disorder: the recount has to find each.
