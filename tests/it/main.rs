@@ -10,5 +10,6 @@ mod doors;
 mod fixtures;
 mod floors;
 mod operate;
+mod pharmacy;
 mod source;
 mod support;

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod laboratory;
 pub mod loopback;
 pub mod order;
+pub mod pharmacy;
 
 pub use clinic::ClinicSim;
 pub use door::Door;
@@ -20,3 +21,4 @@ pub use faults::{Fault, Faults};
 pub use journal::{Journal, JournalLine};
 pub use laboratory::LabSim;
 pub use loopback::{Loopback, Peer, Switch};
+pub use pharmacy::PharmacySim;

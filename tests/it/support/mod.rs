@@ -84,6 +84,21 @@ impl Setup {
         self
     }
 
+    /// A partner at any address: its block is `toml`, and a caller `{id}` may send as it.
+    pub(crate) fn block(mut self, id: &str, toml: &str) -> Self {
+        let _ = writeln!(self.config, "[[partners]]\nid = \"{id}\"\n{toml}");
+        self.inbound.push(id.to_owned());
+        self
+    }
+
+    /// The clock that the gateway will go by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        match &self.clock {
+            Some(manual) => Arc::<Manual>::clone(manual),
+            None => Arc::new(System::default()),
+        }
+    }
+
     /// Starts it.
     pub(crate) async fn start(self) -> Gateway {
         log::capture();
@@ -111,11 +126,7 @@ impl Setup {
             );
         }
         let config = Config::parse(&text, &folder).expect("a good config");
-        let clock: Arc<dyn Clock> = match &self.clock {
-            Some(manual) => Arc::<Manual>::clone(manual),
-            None => Arc::new(System::default()),
-        };
-        let running = app::start(&config, clock, Drive::ByHand)
+        let running = app::start(&config, self.clock(), Drive::ByHand)
             .await
             .expect("a gateway");
         Gateway {
@@ -171,6 +182,11 @@ impl Gateway {
         self.running.as_ref().expect("it runs")
     }
 
+    /// Its address, without a slash at its end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.running().address)
+    }
+
     /// Moves the clock on.
     pub(crate) fn advance(&self, span: Duration) {
         self.manual.as_ref().expect("a clock by hand").advance(span);
@@ -224,7 +240,7 @@ impl Gateway {
             ..HttpSettings::default()
         })
         .expect("a client");
-        let url = format!("http://{}{path}", self.running().address);
+        let url = format!("{}{path}", self.url());
         let ask = Ask {
             method,
             url: reqwest::Url::parse(&url).expect("an address"),
@@ -310,12 +326,16 @@ fn new_folder() -> PathBuf {
 
 /// The record of a fixture: `fixtures/<kind>/<case>/record.json`.
 pub(crate) fn fixture(kind: &str, case: &str) -> Value {
+    whole(kind, case)["record"].take()
+}
+
+/// A fixture: record and context.
+pub(crate) fn whole(kind: &str, case: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(kind)
         .join(case)
         .join("record.json");
     let bytes = std::fs::read(&path).expect("a fixture");
-    let mut whole: Value = serde_json::from_slice(&bytes).expect("JSON");
-    whole["record"].take()
+    serde_json::from_slice(&bytes).expect("JSON")
 }

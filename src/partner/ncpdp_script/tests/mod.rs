@@ -1,0 +1,1 @@
+//! The pharmacy partner: what it says, what each answer means, what comes in.
