@@ -70,10 +70,7 @@ pub async fn totals(door: &Door) -> Option<Totals> {
 ///
 /// # Errors
 /// One of them is not to be had.
-pub async fn stories(
-    door: &Door,
-    names: BTreeSet<Name>,
-) -> anyhow::Result<BTreeMap<Name, Story>> {
+pub async fn stories(door: &Door, names: BTreeSet<Name>) -> anyhow::Result<BTreeMap<Name, Story>> {
     let all: Vec<anyhow::Result<(Name, Story)>> = futures_util::stream::iter(names)
         .map(|name| async move {
             let path = format!("/records/{}/{}", name.0, name.1);

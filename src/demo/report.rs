@@ -11,7 +11,6 @@ use crate::demo::clinic::Taken;
 use crate::demo::look::Totals;
 use crate::demo::recount::{Evidence, Finding, Name, Story, Wrong};
 use crate::demo::say::Say;
-use crate::record::Kind;
 
 /// Exceptions that are named under one line.
 const NAMED_MAX: usize = 6;
@@ -92,7 +91,9 @@ impl Outcome {
         say.line("Where everything is, and why");
         self.places(say);
         say.line("");
-        say.line("Refused, as they should be (the clinic was told at once; nothing of them is kept)");
+        say.line(
+            "Refused, as they should be (the clinic was told at once; nothing of them is kept)",
+        );
         for (name, rules) in &self.refused {
             say.line(&format!("  {name:<40} {}", rules.join(", ")));
         }
@@ -131,10 +132,7 @@ impl Outcome {
             }
         }
         for ((kind, partner), place) in &places {
-            say.line(&format!(
-                "  {kind:<19} → {partner:<15} {}",
-                place.summary()
-            ));
+            say.line(&format!("  {kind:<19} → {partner:<15} {}", place.summary()));
             for line in place.exceptions() {
                 say.line(&format!("      {line}"));
             }
@@ -309,4 +307,3 @@ fn denial(why: &str) -> &'static str {
         _ => "no consent covers it",
     }
 }
-

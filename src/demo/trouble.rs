@@ -31,8 +31,18 @@ pub fn prepare(day: usize, partners: &Partners) {
         // The pharmacy is down for the day; the EHR drops the line after it stored.
         4 => {
             partners.pharmacy.switch().down();
-            ehr.writes([None, None, Some(Fault::ResetAfter), None, Some(Fault::Unavailable)]);
-            webhook.writes([Some(Fault::ServerErrorAfter), None, Some(Fault::Throttled(1))]);
+            ehr.writes([
+                None,
+                None,
+                Some(Fault::ResetAfter),
+                None,
+                Some(Fault::Unavailable),
+            ]);
+            webhook.writes([
+                Some(Fault::ServerErrorAfter),
+                None,
+                Some(Fault::Throttled(1)),
+            ]);
         }
         // It is back, takes a prescription and drops the line.
         5 => {
@@ -90,7 +100,11 @@ impl Killer {
                 () = tokio::time::sleep(pulse) => {}
             }
             let now = activity();
-            quiet = if now == before { quiet + pulse } else { Duration::ZERO };
+            quiet = if now == before {
+                quiet + pulse
+            } else {
+                Duration::ZERO
+            };
             before = now;
             if now < *moment && quiet < STALLED {
                 continue;

@@ -7,7 +7,11 @@ const LITHIUM: Test = Test {
     code: "14334-7",
     text: "Lithium level",
     unit: "mmol/L",
-    reports: &[("preliminary", "0.80"), ("final", "0.80"), ("amended", "1.40")],
+    reports: &[
+        ("preliminary", "0.80"),
+        ("final", "0.80"),
+        ("amended", "1.40"),
+    ],
 };
 const VALPROATE: Test = Test {
     code: "4086-5",
@@ -25,7 +29,11 @@ const HBA1C: Test = Test {
     code: "4548-4",
     text: "HbA1c",
     unit: "%",
-    reports: &[("preliminary", "5.6"), ("final", "5.60"), ("amended", "5.70")],
+    reports: &[
+        ("preliminary", "5.6"),
+        ("final", "5.60"),
+        ("amended", "5.70"),
+    ],
 };
 
 /// Day, client, what is looked for, whether the first report is sent twice.
