@@ -22,6 +22,8 @@ pub struct Taken {
     pub id: String,
     /// Version.
     pub version: u64,
+    /// When it was handed in first.
+    pub sent: Time,
     /// When the answer came.
     pub at: Time,
     /// The record.
@@ -63,6 +65,7 @@ impl ClinicSystem {
             Expect::Refused(rule) => format!("{name}/{rule}"),
         };
         let body = step.record.to_string().into_bytes();
+        let sent = self.clock.now();
         let heard = self
             .door
             .hand_in(
@@ -83,6 +86,7 @@ impl ClinicSystem {
                 kind: step.kind,
                 id: step.id.clone(),
                 version: step.version,
+                sent,
                 at: now,
                 record: step.record.clone(),
             });

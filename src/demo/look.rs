@@ -133,6 +133,31 @@ fn story(name: &Name, value: &Value) -> Story {
     }
 }
 
+/// All of the clinic's feed, from its beginning.
+///
+/// # Errors
+/// It is not to be had.
+pub async fn feed(door: &Door) -> anyhow::Result<Vec<Value>> {
+    let mut all = Vec::new();
+    let mut after = 0;
+    loop {
+        let heard = door.read(&format!("/feed?after={after}")).await;
+        let page = heard
+            .filter(|h| h.status == 200)
+            .and_then(|h| serde_json::from_slice::<Value>(&h.body).ok());
+        let Some(mut page) = page else {
+            anyhow::bail!("the gateway does not give the feed");
+        };
+        if let Value::Array(entries) = page["entries"].take() {
+            all.extend(entries);
+        }
+        after = page["next"].as_i64().unwrap_or(after);
+        if page["more"] != true {
+            return Ok(all);
+        }
+    }
+}
+
 /// A record of the gateway's, from a message that the clinic was told.
 #[must_use]
 pub fn name_of(told: &Value) -> Option<Name> {

@@ -80,6 +80,14 @@ impl Partners {
         }
     }
 
+    /// Whether the pharmacy has told all that it has to tell.
+    #[must_use]
+    pub fn at_rest(&self) -> bool {
+        let told = |rx: &pharmacy::Rx| !rx.live || (rx.verified && rx.fills > 0);
+        self.pharmacy.prescriptions().iter().all(told)
+            && self.pharmacy.cancels().iter().all(|c| c.approved.is_some())
+    }
+
     /// What took effect at the pharmacy, in the order of its journal.
     #[must_use]
     pub fn scripts(&self, journal: &Journal) -> Vec<Script> {

@@ -264,7 +264,8 @@ impl Stage {
             let now = look::totals(self.clinic.door()).await;
             let late = self.clock.monotonic().saturating_sub(begun) > REST;
             if let Some(now) = now {
-                let quiet = now.at_rest() && before.as_ref() == Some(&now);
+                let quiet =
+                    now.at_rest() && self.partners.at_rest() && before.as_ref() == Some(&now);
                 if quiet || late {
                     self.say.step(&format!(
                         "{}: {} of {} messages delivered{}",
@@ -295,10 +296,11 @@ impl Stage {
     async fn count(&self, totals: Totals, options: &Options) -> anyhow::Result<Outcome> {
         let taken = self.clinic.taken();
         let told = self.partners.webhook.messages();
+        let fed = look::feed(self.clinic.door()).await?;
         let names: BTreeSet<_> = taken
             .iter()
             .map(|t| (t.kind, t.id.clone()))
-            .chain(told.iter().filter_map(look::name_of))
+            .chain(told.iter().chain(&fed).filter_map(look::name_of))
             .collect();
         let evidence = Evidence {
             taken,
@@ -314,6 +316,7 @@ impl Stage {
             answered: self.partners.answered(),
             reported: self.partners.laboratory.reported(),
             told,
+            fed,
             stories: look::stories(self.clinic.door(), names).await?,
             today: self.now.date(),
         };

@@ -48,7 +48,7 @@ pub fn prepare(day: usize, partners: &Partners) {
         5 => {
             pharmacy.writes([Some(Fault::ResetAfter), None, Some(Fault::ServerError)]);
             partners.pharmacy.switch().up();
-            ehr.writes([Some(Fault::Reset), None, None, Some(Fault::ErrorIn200)]);
+            ehr.writes([Some(Fault::Reset), None, None]);
             webhook.writes([Some(Fault::ResetAfter)]);
         }
         _ => {}

@@ -90,7 +90,6 @@ impl Writer<'_> {
             "alprazolam-np-supervised",
             "lithium",
             "quetiapine-on-hold",
-            "fluoxetine-discontinued",
             // No consent covers anybody yet: it waits for one.
             "risperidone-entered-in-error",
         ]
@@ -101,6 +100,13 @@ impl Writer<'_> {
             let order = self.prescription(template, FIRST, minute)?;
             self.accept(FIRST, ORDER, order);
         }
+        // A pharmacy wants the client's address: the order goes once the clinic has it.
+        let order = self.prescription("fluoxetine-discontinued", FIRST, 8)?;
+        self.refuse(FIRST, ORDER, order.clone(), "script-required");
+        let mut client = self.cast.get(Kind::Client, "C-1011");
+        client["address"] = self.cast.get(Kind::Client, "C-1010")["address"].clone();
+        self.accept(FIRST, Kind::Client, client);
+        self.accept(FIRST, ORDER, order);
         Ok(())
     }
 

@@ -48,12 +48,12 @@ fn lost(evidence: &Evidence, effects: &BTreeSet<(Kind, &str, u64)>, found: &mut 
         let job = jobs.iter().rev().find(|j| j.version == taken.version);
         let Some(job) = job else {
             let denied = evidence.denied(taken.kind, &taken.id, taken.version, EHR);
-            if denied && is_newest && covered(evidence, taken, Time::NEVER) {
+            if denied && is_newest && covered(evidence, taken, |_| true) {
                 found.add(
                     Wrong::Lost,
                     format!("{name} is denied to the EHR, although a consent covers it"),
                 );
-            } else if !denied && (is_newest || jobs.is_empty()) {
+            } else if !denied && (is_newest || covered(evidence, taken, |t| t.at <= taken.sent)) {
                 found.add(
                     Wrong::Lost,
                     format!("{name}: the gateway has neither a job nor a denial for the EHR"),
@@ -184,9 +184,10 @@ fn undue(evidence: &Evidence, found: &mut Found) {
             .iter()
             .any(|j| j.version == version && j.purpose == "cancel");
         let at = time(line).unwrap_or_default();
-        // Before and after what may have been on its way when a consent changed.
-        let allowed =
-            covered(evidence, &taken, at) || covered(evidence, &taken, at.minus(IN_FLIGHT));
+        // A consent may be in force as soon as it was handed in; and what was decided before one was
+        // revoked may have been on its way.
+        let allowed = covered(evidence, &taken, |t| t.sent <= at)
+            || covered(evidence, &taken, |t| t.at <= at.minus(IN_FLIGHT));
         if !cancel && !allowed {
             found.add(
                 Wrong::Undue,
@@ -196,27 +197,27 @@ fn undue(evidence: &Evidence, found: &mut Found) {
     }
 }
 
-/// A record that came in by a partner's door, as the clinic was told of it.
+/// A record that came in by a partner's door, as the clinic was told of it or reads it in its feed.
 fn came_in(evidence: &Evidence, kind: Kind, id: &str, version: u64) -> Option<Taken> {
-    let told = evidence
-        .told
-        .iter()
-        .find(|t| t["kind"] == kind.as_str() && t["id"] == id && t["version"] == json!(version))?;
+    let told =
+        evidence.told.iter().chain(&evidence.fed).find(|t| {
+            t["kind"] == kind.as_str() && t["id"] == id && t["version"] == json!(version)
+        })?;
     Some(Taken {
         kind,
         id: id.to_owned(),
         version,
+        sent: Time::default(),
         at: Time::default(),
         record: told["record"].clone(),
     })
 }
 
-/// Whether the consents that the clinic had handed in by `at` cover a record for the EHR.
-pub(super) fn covered(evidence: &Evidence, taken: &Taken, at: Time) -> bool {
+/// Whether the consents that the clinic had handed in by some time cover a record for the EHR.
+fn covered(evidence: &Evidence, taken: &Taken, by: impl Fn(&Taken) -> bool) -> bool {
     let Some(client) = client_of(evidence, &taken.record) else {
         return true;
     };
-    let by = |t: &&Taken| t.at <= at;
     let episode_id = taken.record["episode_id"].as_str();
     let episode = episode_id.and_then(|id| evidence.newest(Kind::Episode, id));
     // What no episode says is treated as the law's harder case.
@@ -231,7 +232,7 @@ pub(super) fn covered(evidence: &Evidence, taken: &Taken, at: Time) -> bool {
         .taken
         .iter()
         .filter(|t| t.kind == Kind::Consent)
-        .filter(by)
+        .filter(|t| by(t))
     {
         if consent.record["client_no"] == client.as_str() {
             let newest = consents.entry(&consent.id).or_insert(consent);

@@ -37,6 +37,8 @@ fn results(evidence: &Evidence, found: &mut Found) {
         );
         match times {
             1 => {}
+            // The clinic was told of a newer report before this one could leave.
+            0 if replaced(evidence, report) => {}
             0 => found.add(Wrong::Lost, format!("{name} did not reach the clinic")),
             _ => found.add(
                 Wrong::Doubled,
@@ -44,7 +46,23 @@ fn results(evidence: &Evidence, found: &mut Found) {
             ),
         }
     }
-    for told in &evidence.told {
+    for report in &evidence.reported {
+        let times = evidence.fed.iter().filter(|f| tells(f, report)).count();
+        if times != 1 {
+            found.add(
+                if times == 0 {
+                    Wrong::Lost
+                } else {
+                    Wrong::Doubled
+                },
+                format!(
+                    "the {} result of {} taken at {} stands {times} times in the clinic's feed",
+                    report.status, report.client_no, report.taken_at
+                ),
+            );
+        }
+    }
+    for told in evidence.told.iter().chain(&evidence.fed) {
         if told["kind"] == Kind::Observation.as_str()
             && !evidence.reported.iter().any(|r| tells(told, r))
         {
@@ -57,6 +75,24 @@ fn results(evidence: &Evidence, found: &mut Found) {
             );
         }
     }
+}
+
+/// Whether the gateway says that a report was replaced by a newer one on its way to the clinic, and that
+/// newer one reached it.
+fn replaced(evidence: &Evidence, report: &Reported) -> bool {
+    let fed = evidence.fed.iter().find(|fed| tells(fed, report));
+    let Some(id) = fed.and_then(|fed| fed["id"].as_str()) else {
+        return false;
+    };
+    let newer = evidence
+        .told
+        .iter()
+        .any(|told| told["id"] == id && told["version"].as_u64().unwrap_or(0) > report.version);
+    newer
+        && evidence
+            .jobs(Kind::Observation, id, CLINIC)
+            .iter()
+            .any(|j| j.version == report.version && j.state == "superseded" && j.reason.is_some())
 }
 
 /// What a webhook message tells of an order: `dispense`, or the event's word.

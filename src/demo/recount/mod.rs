@@ -136,6 +136,8 @@ pub struct Evidence {
     pub reported: Vec<Reported>,
     /// What the clinic's webhook was told, repeats aside.
     pub told: Vec<Value>,
+    /// What the clinic read in its feed.
+    pub fed: Vec<Value>,
     /// The gateway's stories.
     pub stories: BTreeMap<Name, Story>,
     /// The day of the play, in the clinic's zone.
