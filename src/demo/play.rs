@@ -66,16 +66,28 @@ pub struct Played {
 /// # Errors
 /// What kept the play from being played; the gateway has ended by then.
 pub async fn play(options: &Options, called_off: CancellationToken) -> anyhow::Result<Played> {
-    let stage = Stage::set(options).await?;
-    let gateway = stage.gateway.clone();
-    let played = tokio::select! {
-        played = stage.run(options) => played,
-        () = called_off.cancelled() => Err(anyhow::anyhow!("called off")),
+    let mut stage = Stage::set(options).await?;
+    let outcome = tokio::select! {
+        outcome = stage.run(options) => outcome,
+        () = called_off.cancelled() => Err(anyhow::anyhow!("called off; the gateway has ended")),
     };
-    if played.is_err() {
-        gateway.stop().await;
+    match outcome {
+        Ok(outcome) => Ok(Played {
+            site: stage.site,
+            gateway: stage.gateway,
+            say: stage.say,
+            outcome,
+        }),
+        Err(error) => {
+            stage.gateway.stop().await;
+            if !called_off.is_cancelled() {
+                stage.site.keep();
+                let folder = stage.site.folder().display();
+                stage.say.line(&format!("Everything is kept in {folder}"));
+            }
+            Err(error)
+        }
     }
-    played
 }
 
 /// Everybody in their places.
@@ -127,7 +139,7 @@ impl Stage {
         })
     }
 
-    async fn run(self, options: &Options) -> anyhow::Result<Played> {
+    async fn run(&self, options: &Options) -> anyhow::Result<Outcome> {
         self.opening(options);
         self.gateway.start().await?;
         self.say.step("the gateway is up");
@@ -152,12 +164,7 @@ impl Stage {
         pharmacy.await.context("the pharmacy failed")?;
         let outcome = self.count(totals, options).await?;
         outcome.show(&self.say);
-        Ok(Played {
-            site: self.site,
-            gateway: self.gateway,
-            say: self.say,
-            outcome,
-        })
+        Ok(outcome)
     }
 
     fn opening(&self, options: &Options) {

@@ -118,7 +118,8 @@ impl Outcome {
                     place.add(name, version, &job.state, &words);
                 }
                 for (v, partner, why, open) in &story.denials {
-                    if *v == version && *open {
+                    // Of a record that was denied again and again, the newest denial speaks for all.
+                    if *open && (*v == version || (*v > version && !anywhere)) {
                         anywhere = true;
                         let place = places
                             .entry((name.0.as_str(), partner.clone()))

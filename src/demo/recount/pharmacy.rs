@@ -147,12 +147,14 @@ fn stands(evidence: &Evidence, order: &Taken, live: Option<&&str>, found: &mut F
     }
     if let (Some(message), true) = (live, wanted) {
         let job = jobs.iter().find(|j| j.message.as_deref() == Some(*message));
-        let version = job.map_or(0, |j| j.version);
-        let sent = evidence
-            .taken
-            .iter()
-            .find(|t| t.kind == ORDER && t.id == order.id && t.version == version);
-        let same = sent.is_some_and(|sent| {
+        let sent = job.and_then(|job| {
+            evidence
+                .taken
+                .iter()
+                .find(|t| t.kind == ORDER && t.id == order.id && t.version == job.version)
+        });
+        // A message that no story has is told above.
+        let same = sent.is_none_or(|sent| {
             [
                 "drug",
                 "dose_amount",
