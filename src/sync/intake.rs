@@ -101,7 +101,14 @@ impl Intake {
             .digest(&[b"body", sub.kind.as_str().as_bytes(), sub.body]);
         if let Some(key) = sub.idempotency_key {
             match store.idempotent(&tenant.id, sub.caller, key).await? {
-                Some((hash, given)) if hash == body_hash => return Ok(given.into()),
+                Some((hash, given)) if hash == body_hash => {
+                    if given.status == 202 && sub.kind == Kind::Consent {
+                        let record = self.read(sub.kind, sub.body);
+                        self.consents_changed(tenant, record.ok().as_ref(), now)
+                            .await?;
+                    }
+                    return Ok(given.into());
+                }
                 Some(_) => return Ok(key_reused()),
                 None => {}
             }
@@ -129,13 +136,26 @@ impl Intake {
                 return self.refused(tenant, &sub, 422, &issues, now).await;
             }
         };
-        if let (202, Record::Consent(consent)) = (outcome.status, &record) {
-            // A repeat too: the first time may have ended right after its commit.
+        if outcome.status == 202 {
+            self.consents_changed(tenant, Some(&record), now).await?;
+        }
+        Ok(outcome)
+    }
+
+    /// What a new consent means for what was denied. At a repeat, too: the first time may have ended
+    /// right after its commit, and its sender repeats it because it has no answer.
+    async fn consents_changed(
+        &self,
+        tenant: &Tenant,
+        record: Option<&Record>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        if let Some(Record::Consent(consent)) = record {
             self.acceptor
                 .decide_denials(tenant, &consent.client_no, now)
                 .await?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     fn read(&self, kind: Kind, body: &[u8]) -> Result<Record, Vec<Issue>> {

@@ -189,9 +189,12 @@ impl Drop for Play {
 #[test]
 fn no_gateway_is_left_behind_however_the_play_ends() {
     for signal in ["-INT", "-TERM", "-HUP", "-KILL"] {
-        let mut play = Play::begin(&[]);
+        let name = format!("fhir-gateway-left{signal}-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        let mut play = Play::begin(&["--data", &folder.to_string_lossy()]);
         play.signal(signal);
         play.gone();
+        std::fs::remove_dir_all(&folder).expect("what the play kept");
     }
 }
 
