@@ -102,12 +102,11 @@ impl Intake {
         if let Some(key) = sub.idempotency_key {
             match store.idempotent(&tenant.id, sub.caller, key).await? {
                 Some((hash, given)) if hash == body_hash => {
-                    if given.status == 202 && sub.kind == Kind::Consent {
-                        let record = self.read(sub.kind, sub.body);
-                        self.consents_changed(tenant, record.ok().as_ref(), now)
-                            .await?;
+                    let outcome = given.into();
+                    if let Ok(record) = self.read(sub.kind, sub.body) {
+                        self.consented(tenant, &outcome, &record, now).await?;
                     }
-                    return Ok(given.into());
+                    return Ok(outcome);
                 }
                 Some(_) => return Ok(key_reused()),
                 None => {}
@@ -125,6 +124,7 @@ impl Intake {
             raw: Some(raw(&sub, body_hash, now)),
             settles_raw: None,
             confirms: None,
+            crosswalk: Vec::new(),
             now,
         };
         let outcome = match self.acceptor.accept(tenant, &record, arrival).await? {
@@ -136,21 +136,20 @@ impl Intake {
                 return self.refused(tenant, &sub, 422, &issues, now).await;
             }
         };
-        if outcome.status == 202 {
-            self.consents_changed(tenant, Some(&record), now).await?;
-        }
+        self.consented(tenant, &outcome, &record, now).await?;
         Ok(outcome)
     }
 
-    /// What a new consent means for what was denied. At a repeat, too: the first time may have ended
-    /// right after its commit, and its sender repeats it because it has no answer.
-    async fn consents_changed(
+    /// After a consent, what was denied of the client is decided anew; after a repeat of one, too: the
+    /// first time may have ended right after its commit.
+    async fn consented(
         &self,
         tenant: &Tenant,
-        record: Option<&Record>,
+        outcome: &Outcome,
+        record: &Record,
         now: Time,
     ) -> Result<(), StoreError> {
-        if let Some(Record::Consent(consent)) = record {
+        if let (202, Record::Consent(consent)) = (outcome.status, record) {
             self.acceptor
                 .decide_denials(tenant, &consent.client_no, now)
                 .await?;

@@ -39,16 +39,14 @@ impl Inbound {
             Ok(record) => record,
             Err(issues) => return Ok(Err(issues)),
         };
-        let confirms = match (told.cancel_confirmed, &told.relates_to) {
-            (Some(approved), Some(cancel)) => Some((MessageId::new(cancel), approved)),
-            _ => None,
-        };
+        let confirms = self.confirms(message, &told).await?;
         let arrival = Arrival {
             origin: message.member.partner.facts().id.as_str().to_owned(),
             idempotency: None,
             raw: None,
             settles_raw: None,
             confirms,
+            crosswalk: Vec::new(),
             now: message.now,
         };
         let accepted = self
@@ -69,6 +67,23 @@ impl Inbound {
         })
     }
 
+    /// What it says of a cancel, if that is a message of ours to this very partner.
+    async fn confirms(
+        &self,
+        message: &Message<'_>,
+        told: &Told,
+    ) -> Result<Option<(MessageId, bool)>, StoreError> {
+        let (Some(approved), Some(cancel)) = (told.cancel_confirmed, &told.relates_to) else {
+            return Ok(None);
+        };
+        let partner = &message.member.partner.facts().id;
+        let store = &self.house().store;
+        let job = store
+            .job_of_message(&message.tenant.id, partner, cancel)
+            .await?;
+        Ok(job.map(|_| (MessageId::new(cancel), approved)))
+    }
+
     /// The order that it is about: what the message of ours that it answers brought, else the order
     /// that it names, if that went to this partner.
     async fn order_of(
@@ -87,21 +102,32 @@ impl Inbound {
         let Some(named) = &told.order_no else {
             return Ok(None);
         };
-        let name = [(Kind::MedicationRequest.as_str().to_owned(), named.clone())];
-        let Some(stored) = store
-            .newest(tenant, &name)
-            .await?
-            .into_iter()
-            .flatten()
-            .next()
-        else {
-            return Ok(None);
-        };
-        let jobs = store.chain(tenant, &stored.chain).await?;
-        let went = jobs
-            .iter()
-            .any(|j| j.partner == *partner && j.record.id == *named);
+        let went = self.went_to(message, named).await?;
         Ok(went.then(|| named.clone()))
+    }
+
+    /// Whether an order was sent to this partner, or was to be, or came from it.
+    pub(super) async fn went_to(
+        &self,
+        message: &Message<'_>,
+        order: &str,
+    ) -> Result<bool, StoreError> {
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
+        let name = [(
+            Kind::MedicationRequest.as_str().to_owned(),
+            order.to_owned(),
+        )];
+        let newest = store.newest(tenant, &name).await?;
+        let Some(stored) = newest.into_iter().flatten().next() else {
+            return Ok(false);
+        };
+        let partner = &message.member.partner.facts().id;
+        let jobs = store.chain(tenant, &stored.chain).await?;
+        Ok(stored.origin == partner.as_str()
+            || jobs
+                .iter()
+                .any(|j| j.partner == *partner && j.record.id == order))
     }
 }
 

@@ -95,6 +95,7 @@ async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied()
         raw: None,
         settles_raw: None,
         confirms: None,
+        crosswalk: Vec::new(),
         now: house.clock.now(),
     };
     let accepted = Acceptor::new(gateway.house())

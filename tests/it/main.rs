@@ -7,10 +7,14 @@
 
 mod clinic;
 mod commands;
+mod corpus;
+mod demo;
 mod doors;
 mod fixtures;
 mod floors;
+mod inbound;
 mod operate;
 mod pharmacy;
+mod relay;
 mod source;
 mod support;

@@ -4,7 +4,7 @@ use fhir_gateway::demo::sim::Journal;
 use fhir_gateway::demo::sim::pharmacy::{Options, PharmacySim, Rx};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Setup, whole};
+use crate::support::{Gateway, Setup, fixture_whole as whole};
 
 /// The pharmacy's name in the config.
 pub(crate) const NAME: &str = "pharmacy-main";
