@@ -20,6 +20,7 @@ use fhir_gateway::config::Config;
 use fhir_gateway::ids::TenantId;
 use fhir_gateway::partner::wire::{Ask, Credential, Http, HttpSettings};
 use fhir_gateway::phi::Secret;
+use fhir_gateway::sync::house::House;
 use fhir_gateway::sync::ports::Store;
 use fhir_gateway::telemetry;
 use fhir_gateway::web::TokenHash;
@@ -191,6 +192,11 @@ impl Gateway {
     /// Its address, without a slash at its end.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.running().address)
+    }
+
+    /// The house: what a test does that no door does.
+    pub(crate) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.running().house)
     }
 
     /// Moves the clock on.
