@@ -7,6 +7,7 @@
 
 mod commands;
 mod doors;
+mod fhirpath;
 mod fixtures;
 mod floors;
 mod operate;

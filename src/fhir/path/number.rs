@@ -123,7 +123,7 @@ fn decimals(operator: Binary, a: Decimal, b: Decimal) -> Option<Item<'static>> {
         Binary::Add => a.checked_add(b),
         Binary::Subtract => a.checked_sub(b),
         Binary::Multiply => a.checked_mul(b),
-        Binary::Divide => a.checked_div(b),
+        Binary::Divide => a.checked_div(b).map(|value| value.normalize()),
         Binary::Div => return a.checked_div(b).and_then(whole),
         Binary::Mod => a.checked_rem(b),
         _ => None,
@@ -293,7 +293,7 @@ fn math(
                 let power = power.and_then(|times| value.checked_powi(times));
                 match power {
                     Some(power) if is_integer && power.fract().is_zero() => whole(power),
-                    other => other.map(Item::Decimal),
+                    other => other.map(|power| Item::Decimal(power.normalize())),
                 }
             } else if value.is_sign_negative() {
                 None
