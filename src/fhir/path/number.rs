@@ -45,8 +45,9 @@ pub(super) fn binary<'a>(
     right: &'a Op,
     scope: &Scope<'a, '_>,
 ) -> Result<Option<Item<'a>>, PathError> {
-    let left = run.single(left, scope)?;
-    let right = run.single(right, scope)?;
+    let valued = |item: &Item<'a>| !item.is_bare();
+    let left = run.single(left, scope)?.filter(valued);
+    let right = run.single(right, scope)?.filter(valued);
     if operator == Binary::Concat {
         let mut out = String::new();
         for item in [left, right].into_iter().flatten() {
@@ -198,7 +199,8 @@ pub(super) fn each<'a>(
             None => MORE,
         };
     }
-    let Some(item) = run.single(&call.input, scope)? else {
+    let item = run.single(&call.input, scope)?;
+    let Some(item) = item.filter(|item| !item.is_bare()) else {
         return MORE;
     };
     let item = item.simple(run.types);
