@@ -10,6 +10,7 @@ mod commands;
 mod corpus;
 mod demo;
 mod doors;
+mod fhirpath;
 mod fixtures;
 mod floors;
 mod inbound;
