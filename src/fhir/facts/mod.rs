@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 /// All that was read, in order; a later definition of the same address replaces an earlier one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// Types, profiles and extensions.
     pub structures: Vec<Structure>,

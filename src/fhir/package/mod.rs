@@ -134,7 +134,7 @@ pub fn files(
 #[must_use]
 pub fn passed_over(name: &str) -> bool {
     const OTHER: &[&str] = &[
-        ".index",
+        ".",
         "SearchParameter-",
         "OperationDefinition-",
         "CapabilityStatement-",

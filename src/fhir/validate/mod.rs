@@ -58,6 +58,7 @@ use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
 use crate::issue::{Issue, any_error};
+use crate::json::{self, Limits};
 
 /// A resource that passed the profiles it names. Only [`Validator::certify`] makes one; only a
 /// `Checked` can be encoded for a partner or stored as a record's resource.
@@ -92,6 +93,18 @@ impl Checked {
     pub fn into_resource(self) -> Value {
         self.resource
     }
+}
+
+/// The longest text of one resource.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// A document that was read from its text, and all that is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The resource; null if the text holds none.
+    pub value: Value,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
 }
 
 /// What to load beside R4 and our own profiles.
@@ -192,6 +205,41 @@ impl Validator {
         let mut check = Check::new(&self.core, resource);
         check.resource(resource, profiles, &At::root(name));
         check.issues
+    }
+
+    /// All issues of a document's text: what the reader refuses, keys that stand twice, then as
+    /// [`Validator::check`].
+    #[must_use]
+    pub fn check_text(&self, bytes: &[u8], profiles: &[&str]) -> Read {
+        let limits = Limits {
+            bytes_max: TEXT_BYTES_MAX,
+            ..Limits::default()
+        };
+        match json::read(bytes, &limits) {
+            Ok(document) if document.value.is_object() => {
+                let words = "a key that stands twice in its object";
+                let twice = |pointer: &String| {
+                    Issue::error("structure", "json-duplicate-key", pointer.as_str(), words)
+                };
+                let mut issues: Vec<Issue> = document.duplicates.iter().map(twice).collect();
+                issues.extend(self.check(&document.value, profiles));
+                Read {
+                    value: document.value,
+                    issues,
+                }
+            }
+            Ok(_) => {
+                let words = "a resource is a JSON object";
+                Read {
+                    value: Value::Null,
+                    issues: vec![Issue::error("structure", "json-object", "", words)],
+                }
+            }
+            Err(issue) => Read {
+                value: Value::Null,
+                issues: vec![issue],
+            },
+        }
     }
 
     /// Checks and, if there is no error, seals.
