@@ -16,9 +16,9 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
         let head: Value = serde_json::from_str(&line).expect("a line of JSON");
         let kind = head["kind"].as_str().expect("a kind").to_owned();
         let number = head["line"].as_u64().expect("a line number");
-        let lines = files.entry(kind.clone()).or_insert_with(|| {
-            material.lines(&format!("conformance/corpus/{kind}.ndjson.zst"))
-        });
+        let lines = files
+            .entry(kind.clone())
+            .or_insert_with(|| material.lines(&format!("conformance/corpus/{kind}.ndjson.zst")));
         let line = &lines[usize::try_from(number).expect("small") - 1];
         let whole: Value = serde_json::from_str(line).expect("a line of JSON");
         let verdict = Verdict::read(&head["java"]);
@@ -33,7 +33,12 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
         found_faulty += usize::from(theirs && agree);
         let id = format!("{kind}:{number}");
         if !agree && !figures.differences.met(suite, &id) && figures.verbose {
-            println!("DIFFERS {id} {} java {:?}{}", head["path"], verdict.faults, shown(&found));
+            println!(
+                "DIFFERS {id} {} java {:?}{}",
+                head["path"],
+                verdict.faults,
+                shown(&found)
+            );
         }
     }
     figures.differences.ran(suite);

@@ -34,7 +34,13 @@ impl Verdict {
         let faults = errors
             .iter()
             .filter(|error| !policy(&text(error, "rule")))
-            .map(|error| (text(error, "path"), text(error, "rule"), text(error, "text")))
+            .map(|error| {
+                (
+                    text(error, "path"),
+                    text(error, "rule"),
+                    text(error, "text"),
+                )
+            })
             .collect();
         Verdict {
             errors: errors.len(),
@@ -63,7 +69,10 @@ pub(crate) fn errors(validator: &Validator, text: &[u8]) -> Vec<Issue> {
 pub(crate) fn shown(issues: &[Issue]) -> String {
     let one = |issue: &Issue| {
         let profile = issue.profile.as_deref().unwrap_or_default();
-        format!("\n      we: {} {} {} [{profile}]", issue.rule, issue.path, issue.message)
+        format!(
+            "\n      we: {} {} {} [{profile}]",
+            issue.rule, issue.path, issue.message
+        )
     };
     issues.iter().map(one).collect()
 }
@@ -92,14 +101,23 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
             caught += usize::from(!found.is_empty());
             at += usize::from(located);
             if !located && !figures.differences.met(suite, id) && figures.verbose {
-                let what = if found.is_empty() { "MISSED" } else { "ELSEWHERE" };
+                let what = if found.is_empty() {
+                    "MISSED"
+                } else {
+                    "ELSEWHERE"
+                };
                 println!("{what} {id} {}{}{}", head["fault"], theirs(), shown(&found));
             }
         } else if verdict.errors == 0 {
             sound += 1;
             alarms += usize::from(!found.is_empty());
             if !found.is_empty() && !figures.differences.met(suite, id) && figures.verbose {
-                println!("ALARM {id} {} {}{}", head["fault"], head["at"], shown(&found));
+                println!(
+                    "ALARM {id} {} {}{}",
+                    head["fault"],
+                    head["at"],
+                    shown(&found)
+                );
             }
         }
     }

@@ -65,7 +65,10 @@ impl Figures {
         let baseline: BTreeMap<String, usize> = serde_json::from_str(&text).expect("baseline.json");
         let mut next = baseline.clone();
         let mut failed = Vec::new();
-        println!("\n{:<44} {:>13} {:>8} {:>7} {:>9} {:>7}", "measure", "count", "share", "goal", "baseline", "s");
+        println!(
+            "\n{:<44} {:>13} {:>8} {:>7} {:>9} {:>7}",
+            "measure", "count", "share", "goal", "baseline", "s"
+        );
         for (name, count, goal, seconds) in &self.rows {
             let share = 100.0 * count.good as f64 / count.of.max(1) as f64;
             let before = baseline.get(*name).copied();
@@ -80,7 +83,10 @@ impl Figures {
             next.insert((*name).to_owned(), count.good.max(before.unwrap_or(0)));
         }
         let (unexplained, stale) = self.differences.left();
-        println!("differences explained {}, not explained {unexplained}", self.differences.explained());
+        println!(
+            "differences explained {}, not explained {unexplained}",
+            self.differences.explained()
+        );
         let known = baseline.get("explained-or-equal").copied();
         let _ = known;
         failed.extend(stale.into_iter().filter(|_| !self.partial));

@@ -19,7 +19,8 @@ pub(crate) fn plain(path: &str) -> String {
         // `[x]` and `[url='…']` say nothing of a place; dots inside of an address are cut off with it.
         let step = step.split("[url=").next().unwrap_or(step);
         steps.push(step.replace("[x]", ""));
-        if out.contains("[url=") && step.len() < out.len() && out.contains(&format!("{step}[url=")) {
+        if out.contains("[url=") && step.len() < out.len() && out.contains(&format!("{step}[url="))
+        {
             break;
         }
     }

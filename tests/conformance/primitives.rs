@@ -16,7 +16,9 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
         let kind = case["type"].as_str().expect("a type");
         let json = case["json"].as_str().expect("JSON");
         let valid = case["valid"] == Value::Bool(true);
-        let found = errors(&validator, resource(kind, json).as_bytes());
+        let mut found = errors(&validator, resource(kind, json).as_bytes());
+        // What a narrative must say is a rule of Narrative (txt-1, txt-2), not of its primitive.
+        found.retain(|issue| !issue.rule.starts_with("narrative"));
         all += 1;
         let agree = found.is_empty() == valid;
         right += usize::from(agree);
@@ -37,15 +39,24 @@ fn resource(kind: &str, json: &str) -> String {
         name += &first.to_uppercase();
         name += rest;
     }
-    let around = |inner: String| {
-        format!(r##"{{"resourceType": "Basic", "code": {{"text": "x"}},
-            "contained": [{{"resourceType": "Patient", "id": "p1", "gender": "other", "generalPractitioner": [{{"reference": "#"}}]}}],
-            "subject": {{"reference": "#p1"}}, {inner}}}"##)
-    };
+    let around =
+        |inner: String| format!(r#"{{"resourceType": "Basic", "code": {{"text": "x"}}, {inner}}}"#);
     let beside = r#"{"extension": [{"url": "http://example.org/why", "valueCode": "x"}]}"#;
     match (kind, json) {
-        ("xhtml", _) => around(format!(r#""text": {{"status": "generated", "div": {json}}}"#)),
-        ("reference", _) => around(format!(r#""author": {json}"#)),
+        ("xhtml", _) => around(format!(
+            r#""text": {{"status": "generated", "div": {json}}}"#
+        )),
+        // A choice that may refer to anything, and what the case itself refers to.
+        ("reference", _) => {
+            let contained = if json.contains("#p1") {
+                r#", "contained": [{"resourceType": "Patient", "id": "p1", "active": true}]"#
+            } else {
+                ""
+            };
+            around(format!(
+                r#""extension": [{{"url": "http://example.org/x", "valueReference": {json}}}]{contained}"#
+            ))
+        }
         (_, "null") => around(format!(
             r#""extension": [{{"url": "http://example.org/x", "value{name}": null, "_value{name}": {beside}}}]"#
         )),

@@ -29,7 +29,9 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
                 definitions.add(&value);
             }
         };
-        strings(&case["supporting"]).iter().for_each(|path| add(path));
+        strings(&case["supporting"])
+            .iter()
+            .for_each(|path| add(path));
         let profile_file = case["profile"].as_str().map(|path| path.to_owned());
         if let Some(path) = &profile_file {
             add(path);
@@ -60,10 +62,19 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
                 .filter(|issue| matches!(issue["sev"].as_str(), Some("error" | "fatal")))
                 .map(|issue| format!("\n      java: {} {}", issue["expr"], issue["text"]))
                 .collect();
-            println!("DIFFERS {id} {file} {asked:?}{}{}", texts.concat(), shown(&found));
+            println!(
+                "DIFFERS {id} {file} {asked:?}{}{}",
+                texts.concat(),
+                shown(&found)
+            );
         }
     }
     figures.differences.ran(suite);
     figures.row("validator suite: all runs", right, all, 95.0);
-    figures.row("validator suite: profile runs", right_profile, all_profile, 90.0);
+    figures.row(
+        "validator suite: profile runs",
+        right_profile,
+        all_profile,
+        90.0,
+    );
 }

@@ -1,4 +1,4 @@
-//! Rules `binding-required`, `binding-extensible`, `code-unknown`; `not-checked` where nobody here can
+//! Rules `binding-required`, `binding-extensible`, `code-unknown`, `system-relative`; `not-checked` where nobody here can
 //! tell. Preferred sets are not asked.
 
 use serde_json::Value;
@@ -85,12 +85,27 @@ impl Check<'_> {
         }
     }
 
+    /// A system is an address of its own: `loinc` says nothing to anybody. Of several codings of a
+    /// concept another one may say it, so that there it keeps nothing out.
+    pub(super) fn absolute_system(&mut self, value: &Value, severity: Severity, at: &At<'_>) {
+        let system = value.get("system").and_then(Value::as_str);
+        if system.is_some_and(|system| !system.is_empty() && !system.contains(':')) {
+            let words = "the system must be an absolute address";
+            self.say(severity, "code-invalid", "system-relative", at, words);
+        }
+    }
+
     /// A code must be one of its system, where all of the system's codes are known.
-    pub(super) fn coding_of_system(&mut self, coding: &Value, at: &At<'_>) {
+    pub(super) fn coding_of_system(&mut self, coding: &Value, element: &str, at: &At<'_>) {
         let text = |key: &str| coding.get(key).and_then(Value::as_str);
         let (Some(system), Some(code)) = (text("system"), text("code")) else {
             return;
         };
+        let severity = match element {
+            "coding" => Severity::Warning,
+            _ => Severity::Error,
+        };
+        self.absolute_system(coding, severity, at);
         if self.core.terminology.of_system(system, code) == Answer::Out {
             let words = "the code is none of its code system's";
             self.error("code-invalid", "code-unknown", at, words);

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::check::Check;
+use super::narrative::any_string;
 
 impl<'a> Check<'a> {
     /// A resource that stands in an element of another.
@@ -15,7 +16,9 @@ impl<'a> Check<'a> {
                 self.error("structure", "contained-nested", at, words);
             }
             self.orphan(value, at);
+            let outer = std::mem::replace(&mut self.inside, true);
             self.resource(value, &[], at);
+            self.inside = outer;
             return;
         }
         let outer = (self.root, self.bundle);
@@ -38,15 +41,5 @@ impl<'a> Check<'a> {
                 "is contained, but nothing refers to it, and it refers to nothing around it";
             self.error("invariant", "dom-3", at, words);
         }
-    }
-}
-
-/// Whether any string inside passes.
-fn any_string(value: &Value, passes: &dyn Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(text) => passes(text),
-        Value::Array(items) => items.iter().any(|item| any_string(item, passes)),
-        Value::Object(map) => map.values().any(|item| any_string(item, passes)),
-        _ => false,
     }
 }

@@ -29,8 +29,12 @@ pub(super) struct Check<'a> {
     pub root: &'a Value,
     /// The Bundle around it.
     pub bundle: Option<&'a Value>,
-    /// Names on the way to the resource that is being checked.
+    /// Names on the way to the resource that is being checked, its own among them.
     pub above: usize,
+    /// Type of the resource that is being checked.
+    pub kind: &'a str,
+    /// Whether that resource is contained in the root.
+    pub inside: bool,
     /// The profile whose rules are being checked.
     pub profile: Option<Arc<str>>,
     /// How many checks of profiles stand inside each other.
@@ -45,6 +49,8 @@ impl<'a> Check<'a> {
             root,
             bundle: None,
             above: 0,
+            kind: "",
+            inside: false,
             profile: None,
             depth: 0,
         }
@@ -105,11 +111,11 @@ impl<'a> Check<'a> {
             );
             return;
         };
-        let outer = (self.above, self.profile.take());
-        self.above = at.names().len();
+        let outer = (self.above, self.kind, self.profile.take());
+        (self.above, self.kind) = (at.names(), kind);
         self.object(*shape, kind, value, at);
         self.profiles(kind, value, asked, at);
-        (self.above, self.profile) = outer;
+        (self.above, self.kind, self.profile) = outer;
     }
 
     fn profiles(&mut self, kind: &'a str, value: &'a Value, asked: &[&str], at: &At<'_>) {

@@ -49,6 +49,9 @@ pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds) -> Mo
         if structure.kind == Kind::Resource && !structure.is_abstract {
             model.resources.insert(name.clone(), id);
         }
+        if let Some(base) = structure.base.strip_prefix(CORE) {
+            model.bases.insert(name.clone(), base.into());
+        }
         model.types.insert(name, id);
         for element in &structure.elements {
             let Some((parent, name)) = element.path.rsplit_once('.') else {

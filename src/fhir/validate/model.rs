@@ -253,6 +253,8 @@ pub(super) struct Model {
     pub shapes: Vec<Shape>,
     /// Types by name: shape of complex types and resources.
     pub types: HashMap<Box<str>, ShapeId>,
+    /// What each type is derived from.
+    pub bases: HashMap<Box<str>, Box<str>>,
     /// Names of resource types that can be instances.
     pub resources: HashMap<Box<str>, ShapeId>,
     /// Profiles by address, without version and with `|version`.

@@ -97,7 +97,7 @@ impl Primitive {
             (_, Value::String(text)) => text.as_str(),
             _ => return Err("a JSON string is expected"),
         };
-        if text.is_empty() {
+        if text.is_empty() && self != Primitive::Xhtml {
             return Err("an empty string is not allowed");
         }
         let fits = match self {
@@ -111,8 +111,7 @@ impl Primitive {
                 if text.len() > 1 << 20 {
                     return Err("longer than 1 MB");
                 }
-                text.bytes()
-                    .all(|b| b >= b' ' || matches!(b, b'\t' | b'\n' | b'\r'))
+                true
             }
             Primitive::Id => {
                 text.len() <= 64
@@ -128,7 +127,8 @@ impl Primitive {
             Primitive::Instant => instant(text),
             Primitive::Time => time(text).is_some_and(str::is_empty),
             Primitive::Base64Binary => base64(text),
-            Primitive::Xhtml => text.starts_with('<') || text.trim_start().starts_with('<'),
+            // What it holds is the narrative's matter.
+            Primitive::Xhtml => true,
             _ => true,
         };
         if fits { Ok(()) } else { Err(self.wanted()) }
@@ -149,8 +149,7 @@ impl Primitive {
             Primitive::Instant => "date and time with seconds and time zone are expected",
             Primitive::Time => "a time is expected, as hh:mm:ss",
             Primitive::Base64Binary => "base64 is expected",
-            Primitive::Xhtml => "XHTML is expected",
-            _ => "characters that are not allowed in a string",
+            _ => "another form is expected",
         }
     }
 
@@ -172,6 +171,13 @@ impl Primitive {
     }
 }
 
+/// Whether a text holds a control character that XML could not carry (all below 32 but tab and the
+/// ends of lines).
+pub(super) fn control(text: &str) -> bool {
+    text.bytes()
+        .any(|b| b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r'))
+}
+
 /// Words with single whitespace between them.
 fn code(text: &str) -> bool {
     let mut space = true;
@@ -190,7 +196,10 @@ fn code(text: &str) -> bool {
 
 /// No whitespace; a `urn:uuid:` or `urn:oid:` must be a real one.
 fn uri(text: &str) -> bool {
-    if text.bytes().any(|b| b <= b' ') {
+    if text
+        .bytes()
+        .any(|b| b.is_ascii_whitespace() || b == b'\x0b')
+    {
         return false;
     }
     let plain = text.split('#').next().unwrap_or(text);

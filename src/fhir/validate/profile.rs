@@ -33,7 +33,7 @@ impl<'a> Check<'a> {
                 self.too_few(node.min, items.len(), &node.name, at);
             }
             let named = at.name(&node.name);
-            self.at_most(items.len(), node.max, &named);
+            self.at_most(items.len(), node.max, &node.name, at);
             for item in &items {
                 self.at_item(node, *item, &named);
             }

@@ -12,22 +12,17 @@ impl<'a> Check<'a> {
     pub(super) fn reference(&mut self, value: &'a Value, targets: &'a [Target], at: &At<'_>) {
         if let Some(text) = value.get("reference").and_then(Value::as_str) {
             if let Some(id) = text.strip_prefix('#')
-                && !id.is_empty()
                 && self.contained(id).is_none()
+                && !(id.is_empty() && self.inside)
             {
                 let words = "refers to a contained resource that is not there";
-                self.error(
-                    "invalid",
-                    "reference-contained",
-                    &at.name("reference"),
-                    words,
-                );
+                self.error("invalid", "reference-contained", at, words);
                 return;
             }
             let bare = self.core.model.resources.contains_key(text);
             if text.bytes().any(|b| b.is_ascii_whitespace()) || text.ends_with('/') || bare {
                 let words = "a reference is a URL, or a type and an id";
-                self.error("invalid", "reference-form", &at.name("reference"), words);
+                self.error("invalid", "reference-form", at, words);
                 return;
             }
         }

@@ -34,6 +34,16 @@ const PROFILES: &[(&str, &str)] = &[
     ),
     ("39156-5", "http://hl7.org/fhir/StructureDefinition/bmi"),
     ("85354-9", "http://hl7.org/fhir/StructureDefinition/bp"),
+    // Kinds of a sign, known by their own codes: the profile wants the general code beside them.
+    ("8331-1", "http://hl7.org/fhir/StructureDefinition/bodytemp"),
+    (
+        "8306-3",
+        "http://hl7.org/fhir/StructureDefinition/bodyheight",
+    ),
+    (
+        "59408-5",
+        "http://hl7.org/fhir/StructureDefinition/oxygensat",
+    ),
     // A systolic pressure, or the old panel, as the own code: the profile wants the panel.
     ("8480-6", "http://hl7.org/fhir/StructureDefinition/bp"),
     ("55284-4", "http://hl7.org/fhir/StructureDefinition/bp"),
