@@ -75,8 +75,8 @@ impl Material {
         made
     }
 
-    /// A validator with these packages and loose definitions.
-    pub(crate) fn load(&self, packages: &[String], definitions: Definitions) -> Validator {
+    /// A validator with these packages, set otherwise as the options say.
+    pub(crate) fn load(&self, packages: &[String], options: Options) -> Validator {
         let packages = packages
             .iter()
             .map(|id| Package {
@@ -87,8 +87,7 @@ impl Material {
             .collect();
         Validator::load(Options {
             packages,
-            definitions,
-            ..Options::default()
+            ..options
         })
     }
 
@@ -97,7 +96,7 @@ impl Material {
         if let Some(known) = self.validators.borrow().get(packages) {
             return Rc::clone(known);
         }
-        let made = Rc::new(self.load(packages, Definitions::default()));
+        let made = Rc::new(self.load(packages, Options::default()));
         let mut validators = self.validators.borrow_mut();
         validators.insert(packages.to_vec(), Rc::clone(&made));
         made

@@ -1,6 +1,7 @@
 //! The official validator's own test suite: our verdict beside the one it recorded.
 
 use fhir_gateway::fhir::facts::Definitions;
+use fhir_gateway::fhir::validate::Options;
 use fhir_gateway::issue::Issue;
 use serde_json::Value;
 
@@ -40,7 +41,17 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
         packages.push("hl7.terminology.r4#7.0.1".to_owned());
         packages.push("hl7.fhir.uv.extensions.r4#5.3.0-ballot-tc1".to_owned());
         packages.extend(strings(&case["packages"]));
-        let validator = material.load(&packages, definitions);
+        // As the suite's own runs are set: unknown extensions are refused, example addresses only where
+        // the case says so.
+        let validator = material.load(
+            &packages,
+            Options {
+                definitions,
+                known_extensions_only: true,
+                example_addresses: case["options"]["examples"] != Value::Bool(false),
+                ..Options::default()
+            },
+        );
         let asked: Vec<&str> = case["profile_url"].as_str().into_iter().collect();
         let file = case["file"].as_str().expect("a file");
         let bytes = material.bytes(&format!("{FILES}/{file}"));

@@ -119,6 +119,7 @@ impl TypeFacts {
             code,
             profiles: strings("profile"),
             targets: strings("targetProfile"),
+            aggregation: strings("aggregation"),
         }
     }
 }

@@ -138,7 +138,6 @@ pub fn passed_over(name: &str) -> bool {
         "SearchParameter-",
         "OperationDefinition-",
         "CapabilityStatement-",
-        "ImplementationGuide-",
         "ConceptMap-",
         "StructureMap-",
         "NamingSystem-",

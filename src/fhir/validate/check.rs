@@ -2,6 +2,7 @@
 //!
 //! The rules are `impl` blocks of [`Check`], a file each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -17,8 +18,17 @@ use crate::issue::{Issue, Severity};
 pub(super) struct Core {
     pub model: Model,
     pub terminology: Terminology,
+    /// Questionnaires by address.
+    pub questionnaires: HashMap<String, Arc<Value>>,
+    /// Profiles that hold for every resource of a type, as an implementation guide says: (type,
+    /// address).
+    pub global: Vec<(String, String)>,
     /// Whether vital-signs profiles hold by LOINC code.
     pub vital_signs: bool,
+    /// Whether an extension that is not known is an error.
+    pub known_extensions_only: bool,
+    /// Whether addresses of example hosts pass.
+    pub example_addresses: bool,
 }
 
 /// One run.
@@ -115,6 +125,12 @@ impl<'a> Check<'a> {
         (self.above, self.kind) = (at.names(), kind);
         self.object(*shape, kind, value, at);
         self.profiles(kind, value, asked, at);
+        match kind {
+            "Bundle" => self.bundle(value, at),
+            "CodeSystem" => self.code_system(value, at),
+            "QuestionnaireResponse" => self.questionnaire(value, at),
+            _ => {}
+        }
         (self.above, self.kind, self.profile) = outer;
     }
 
@@ -130,6 +146,11 @@ impl<'a> Check<'a> {
         }
         if core.vital_signs && kind == "Observation" {
             for url in vitals::profiles(value) {
+                urls.push((url, false));
+            }
+        }
+        for (own, url) in &core.global {
+            if own == kind {
                 urls.push((url, false));
             }
         }

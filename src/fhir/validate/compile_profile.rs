@@ -95,6 +95,8 @@ impl Compiler<'_> {
         };
         node.fixed.clone_from(&element.fixed);
         node.pattern.clone_from(&element.pattern);
+        node.min_value.clone_from(&element.min_value);
+        node.max_value.clone_from(&element.max_value);
         node.binding = binding(element);
         node.constraints.clone_from(&element.constraints);
         let Some(base) = base else {
@@ -172,6 +174,8 @@ impl Compiler<'_> {
             node.only = Some(codes);
         }
         for each in &element.types {
+            let allowed = each.aggregation.iter().map(|kind| kind.as_str().into());
+            node.aggregation.extend(allowed);
             let known = base.types.iter().find(|known| *known.code == *each.code);
             if each.code != "Extension"
                 && !each.profiles.is_empty()

@@ -98,6 +98,9 @@ impl<'a> Check<'a> {
                 let words =
                     "a modifier extension that is not known: its meaning cannot be passed over";
                 self.error("not-supported", "extension-unknown", at, words);
+            } else if core.known_extensions_only {
+                let words = "an extension that is not known here, where only known ones may stand";
+                self.error("not-supported", "extension-unknown", at, words);
             }
             return;
         };

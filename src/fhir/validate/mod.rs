@@ -13,20 +13,29 @@
 //! | `cardinality-min`, `cardinality-max` | `cardinality` |
 //! | `fixed`, `pattern` | `fixed_pattern` |
 //! | `binding-required`, `binding-extensible`, `code-unknown`, `not-checked` | `binding` |
-//! | `reference-target`, `reference-contained`, `reference-profile`, `reference-form` | `reference` |
+//! | `reference-target`, `-contained`, `-profile`, `-form`, `-aggregation` | `reference` |
 //! | `slice-min`, `slice-max`, `slice-closed`, `slice-order` | `slicing` |
 //! | `extension-url`, `extension-context`, `extension-modifier`, `extension-unknown` | `extension` |
-//! | `contained-nested` | `bundle` |
-//! | `narrative` | `narrative` |
+//! | `contained-nested`, `dom-3`, `bundle-link`, `bundle-full-url`, `bundle-reference` | `bundle` |
+//! | `value-min`, `value-max` | `range` |
+//! | `narrative`, `narrative-link` | `narrative` |
+//! | `questionnaire-link`, `-order`, `-repeats`, `-required`, `-enable`, `-type`, `-occurs` | `questionnaire` |
+//! | `questionnaire-answer`, `-option`, `-limit` | `answer` |
+//! | `attachment-size` | `attachment` |
+//! | `code-system-property` | `code_system` |
+//! | `control-character`, `example-address` | `structure` |
 //!
 //! Paths are FHIRPath (`Patient.name[0].family`); what is missing is noted at the element that lacks
 //! it. No message holds a value.
 
+mod answer;
 mod at;
+mod attachment;
 mod binding;
 mod bundle;
 mod cardinality;
 mod check;
+mod code_system;
 mod compile;
 mod compile_profile;
 mod extension;
@@ -36,6 +45,9 @@ mod narrative;
 mod ours;
 mod primitive;
 mod profile;
+mod quantity;
+mod questionnaire;
+mod range;
 mod reference;
 mod schema;
 mod slicing;
@@ -116,6 +128,10 @@ pub struct Options {
     pub definitions: Definitions,
     /// Whether R4's vital-signs profiles hold by LOINC code even where they are not claimed.
     pub vital_signs: bool,
+    /// Whether an extension whose definition is not known is an error. By default it is carried.
+    pub known_extensions_only: bool,
+    /// Whether addresses of example hosts (`example.org`) pass. By default they do.
+    pub example_addresses: bool,
 }
 
 impl Default for Options {
@@ -124,6 +140,8 @@ impl Default for Options {
             packages: Vec::new(),
             definitions: Definitions::default(),
             vital_signs: true,
+            known_extensions_only: false,
+            example_addresses: true,
         }
     }
 }
@@ -177,7 +195,11 @@ impl Validator {
             core: Core {
                 model,
                 terminology: Terminology::new(all.sets, all.systems),
+                questionnaires: all.questionnaires.into_iter().collect(),
+                global: all.global,
                 vital_signs: options.vital_signs,
+                known_extensions_only: options.known_extensions_only,
+                example_addresses: options.example_addresses,
             },
             unusable,
         }

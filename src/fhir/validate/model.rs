@@ -166,6 +166,12 @@ pub(super) struct Node {
     pub profiles: Vec<(Box<str>, Vec<Box<str>>)>,
     /// Targets of references by type name, where they differ from the type's.
     pub targets: Vec<(Box<str>, Vec<Target>)>,
+    /// How what is referred to must be at hand: `contained`, `bundled`, `referenced`; empty for any.
+    pub aggregation: Vec<Box<str>>,
+    /// Least value.
+    pub min_value: Option<Arc<Value>>,
+    /// Greatest value.
+    pub max_value: Option<Arc<Value>>,
     /// Invariants.
     pub constraints: Vec<Constraint>,
     /// How it is sliced, and into what.
@@ -186,6 +192,9 @@ impl Node {
             && self.max_length.is_none()
             && self.profiles.is_empty()
             && self.targets.is_empty()
+            && self.aggregation.is_empty()
+            && self.min_value.is_none()
+            && self.max_value.is_none()
             && self.constraints.is_empty()
             && self.slicing.is_none()
             && self.children.is_empty()

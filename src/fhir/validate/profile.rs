@@ -73,6 +73,8 @@ impl<'a> Check<'a> {
                 self.binding(binding, value, at);
             }
             self.length(node.max_length, value, at);
+            self.range(node, value, at);
+            self.aggregation(&node.aggregation, value, at);
             if let Some((_, targets)) = node.targets.iter().find(|(code, _)| **code == *item.code) {
                 self.targets(value, targets, at);
             }
@@ -80,7 +82,8 @@ impl<'a> Check<'a> {
                 .get("resourceType")
                 .and_then(Value::as_str)
                 .unwrap_or(item.code);
-            if let Some((_, urls)) = node.profiles.iter().find(|(code, _)| **code == *kind) {
+            let fits = |code: &str| code == kind || matches!(code, "Resource" | "DomainResource");
+            if let Some((_, urls)) = node.profiles.iter().find(|(code, _)| fits(code)) {
                 self.one_of(urls, value, at);
             }
             if value.is_object() {

@@ -1,4 +1,5 @@
-//! Rules `reference-target`, `reference-contained`, `reference-form`: what a reference points at,
+//! Rules `reference-target`, `reference-contained`, `reference-form`, `reference-profile`,
+//! `reference-aggregation`: what a reference points at,
 //! judged by its text, by `type`, by what is contained and by the Bundle around. Nothing is fetched.
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ impl<'a> Check<'a> {
                 return;
             }
         }
+        self.in_bundle(value, at);
         self.targets(value, targets, at);
         self.stated_type(value, targets, at);
     }
@@ -58,6 +60,23 @@ impl<'a> Check<'a> {
                 let words = "what it refers to meets none of the profiles that are allowed";
                 self.error("structure", "reference-profile", at, words);
             }
+        }
+    }
+
+    /// Rule `reference-aggregation`: how what is referred to must be at hand.
+    pub(super) fn aggregation(&mut self, allowed: &[Box<str>], value: &'a Value, at: &At<'_>) {
+        let text = value.get("reference").and_then(Value::as_str);
+        let Some(text) = text.filter(|_| !allowed.is_empty()) else {
+            return;
+        };
+        let met = allowed.iter().any(|kind| match &**kind {
+            "contained" => text.starts_with('#'),
+            "bundled" => self.bundle.is_none() || self.resolve(value).is_some(),
+            _ => true,
+        });
+        if !met {
+            let words = format!("what it refers to must be {}", allowed.join(" or "));
+            self.error("structure", "reference-aggregation", at, words);
         }
     }
 
@@ -114,17 +133,7 @@ impl<'a> Check<'a> {
         if let Some(id) = text.strip_prefix('#') {
             return self.contained(id);
         }
-        let entries = self.bundle?.get("entry")?.as_array()?;
-        let absolute = text.contains("://") || text.starts_with("urn:");
-        entries.iter().find_map(|entry| {
-            let url = entry.get("fullUrl").and_then(Value::as_str)?;
-            let same = url == text
-                || (!absolute
-                    && url
-                        .strip_suffix(text)
-                        .is_some_and(|rest| rest.ends_with('/')));
-            same.then(|| entry.get("resource"))?
-        })
+        super::bundle::entries(self.bundle?, text).next()
     }
 
     fn contained(&self, id: &str) -> Option<&'a Value> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::at::At;
 use super::check::Check;
 use super::model::{Content, Element, ShapeId, Type};
-use super::primitive::{Primitive, control};
+use super::primitive::{Primitive, control, example};
 use crate::issue::Severity;
 
 impl<'a> Check<'a> {
@@ -146,6 +146,12 @@ impl<'a> Check<'a> {
                         self.error("value", primitive.rule(), at, words);
                     } else if primitive == Primitive::Xhtml {
                         self.narrative(value, at);
+                    } else if !self.core.example_addresses
+                        && primitive.is_address()
+                        && value.as_str().is_some_and(example)
+                    {
+                        let words = "an address of an example host";
+                        self.error("invalid", "example-address", at, words);
                     } else if value.as_str().is_some_and(control) {
                         // R4 forbids it in prose, its patterns let it pass, and so do others.
                         let words = "holds a control character, which XML cannot carry";
@@ -186,6 +192,7 @@ impl<'a> Check<'a> {
             "Coding" | "Quantity" => self.coding_of_system(value, &element.name, at),
             "Identifier" => self.absolute_system(value, Severity::Error, at),
             "Reference" => self.reference(value, &kind.targets, at),
+            "Attachment" => self.attachment(value, at),
             _ => {}
         }
         if !kind.profiles.is_empty() {
