@@ -140,6 +140,8 @@ pub struct Constraint {
     pub expression: String,
     /// Address of the structure that brought it, may be empty.
     pub source: String,
+    /// What it means, in the words of its definition; empty in the embedded artefact.
+    pub human: String,
 }
 
 /// How an element is sliced.

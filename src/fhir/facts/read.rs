@@ -157,5 +157,6 @@ fn constraint(value: &Value) -> Option<Constraint> {
         error: value.get("severity").and_then(Value::as_str) != Some("warning"),
         expression,
         source: text(value, "source"),
+        human: text(value, "human"),
     })
 }

@@ -28,13 +28,20 @@ impl<'a> Check<'a> {
             self.inside = outer;
             return;
         }
-        let outer = (self.root, self.bundle);
+        self.entered(value, |check| check.resource(value, &[], at));
+    }
+
+    /// Does something with a resource inside the one being checked: it is then what references and
+    /// expressions start from, with the Bundle around it.
+    pub(super) fn entered<T>(&mut self, value: &'a Value, work: impl FnOnce(&mut Self) -> T) -> T {
+        let outer = (self.root, self.current, self.bundle);
         if self.root.get("resourceType").and_then(Value::as_str) == Some("Bundle") {
             self.bundle = Some(self.root);
         }
-        self.root = value;
-        self.resource(value, &[], at);
-        (self.root, self.bundle) = outer;
+        (self.root, self.current) = (value, value);
+        let out = work(self);
+        (self.root, self.current, self.bundle) = outer;
+        out
     }
 
     /// dom-3, by hand: R4's own expression goes over the whole resource for each contained one.

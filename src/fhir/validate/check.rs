@@ -11,11 +11,14 @@ use super::at::At;
 use super::model::{Model, Profile};
 use super::terminology::Terminology;
 use super::vitals;
+use crate::fhir::path::{TypeId, Types};
 use crate::issue::{Issue, Severity};
 
 /// What all runs share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Core {
+    /// What expressions know of types.
+    pub types: Types,
     pub model: Model,
     pub terminology: Terminology,
     /// Questionnaires by address.
@@ -35,6 +38,8 @@ pub(super) struct Core {
 pub(super) struct Check<'a> {
     pub core: &'a Core,
     pub issues: Vec<Issue>,
+    /// The resource that is being checked.
+    pub current: &'a Value,
     /// The resource whose `contained` local references point into.
     pub root: &'a Value,
     /// The Bundle around it.
@@ -45,6 +50,8 @@ pub(super) struct Check<'a> {
     pub kind: &'a str,
     /// Whether that resource is contained in the root.
     pub inside: bool,
+    /// Whether the companion that is being checked stands beside a value.
+    pub valued: bool,
     /// The profile whose rules are being checked.
     pub profile: Option<Arc<str>>,
     /// How many checks of profiles stand inside each other.
@@ -56,11 +63,13 @@ impl<'a> Check<'a> {
         Check {
             core,
             issues: Vec::new(),
+            current: root,
             root,
             bundle: None,
             above: 0,
             kind: "",
             inside: false,
+            valued: false,
             profile: None,
             depth: 0,
         }
@@ -121,8 +130,8 @@ impl<'a> Check<'a> {
             );
             return;
         };
-        let outer = (self.above, self.kind, self.profile.take());
-        (self.above, self.kind) = (at.names(), kind);
+        let outer = (self.above, self.kind, self.current, self.profile.take());
+        (self.above, self.kind, self.current) = (at.names(), kind, value);
         self.object(*shape, kind, value, at);
         self.profiles(kind, value, asked, at);
         match kind {
@@ -131,7 +140,7 @@ impl<'a> Check<'a> {
             "QuestionnaireResponse" => self.questionnaire(value, at),
             _ => {}
         }
-        (self.above, self.kind, self.profile) = outer;
+        (self.above, self.kind, self.current, self.profile) = outer;
     }
 
     fn profiles(&mut self, kind: &'a str, value: &'a Value, asked: &[&str], at: &At<'_>) {
@@ -189,9 +198,37 @@ impl<'a> Check<'a> {
         }
         let outer = self.profile.replace(Arc::clone(&profile.name));
         self.depth += 1;
+        let kind = if value.is_object() {
+            profile.kind_id
+        } else {
+            TypeId::UNKNOWN
+        };
+        self.invariants(&profile.root.constraints, Some(value), None, kind, at);
         self.children(&profile.root.children, value, at);
         self.depth -= 1;
         self.profile = outer;
+    }
+
+    /// As [`Check::under`], for a value that may be a resource inside the one being checked.
+    pub(super) fn under_entered(
+        &mut self,
+        profile: &'a Arc<Profile>,
+        value: &'a Value,
+        at: &At<'_>,
+    ) {
+        let contained = || {
+            let own = self.root.get("contained").and_then(Value::as_array);
+            own.is_some_and(|own| own.iter().any(|each| std::ptr::eq(each, value)))
+        };
+        if value.get("resourceType").is_none() || std::ptr::eq(value, self.current) {
+            self.under(profile, value, at);
+        } else if contained() {
+            let outer = std::mem::replace(&mut self.current, value);
+            self.under(profile, value, at);
+            self.current = outer;
+        } else {
+            self.entered(value, |check| check.under(profile, value, at));
+        }
     }
 
     /// Whether a value meets one of the profiles; profiles that are not known cannot be missed.
@@ -205,7 +242,7 @@ impl<'a> Check<'a> {
                 self.issues.clear();
                 let kind = value.get("resourceType").and_then(Value::as_str);
                 kind.is_none_or(|kind| *profile.kind == *kind) && {
-                    self.under(profile, value, at);
+                    self.under_entered(profile, value, at);
                     !crate::issue::any_error(&self.issues)
                 }
             }

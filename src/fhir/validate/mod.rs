@@ -12,12 +12,13 @@
 //! | `max-length`, `type-profile` | `profile` |
 //! | `cardinality-min`, `cardinality-max` | `cardinality` |
 //! | `fixed`, `pattern` | `fixed_pattern` |
-//! | `binding-required`, `binding-extensible`, `code-unknown`, `not-checked` | `binding` |
+//! | `binding-required`, `binding-extensible`, `code-unknown`, `unit-unknown`, `system-relative`, `not-checked` | `binding` |
 //! | `reference-target`, `-contained`, `-profile`, `-form`, `-aggregation` | `reference` |
 //! | `slice-min`, `slice-max`, `slice-closed`, `slice-order` | `slicing` |
 //! | `extension-url`, `extension-context`, `extension-modifier`, `extension-unknown` | `extension` |
 //! | `contained-nested`, `dom-3`, `bundle-link`, `bundle-full-url`, `bundle-reference` | `bundle` |
 //! | `value-min`, `value-max` | `range` |
+//! | an invariant's key (`obs-6`), `ele-1`, `ext-1` | `invariant` |
 //! | `narrative`, `narrative-link` | `narrative` |
 //! | `questionnaire-link`, `-order`, `-repeats`, `-required`, `-enable`, `-type`, `-occurs` | `questionnaire` |
 //! | `questionnaire-answer`, `-option`, `-limit` | `answer` |
@@ -40,6 +41,7 @@ mod compile;
 mod compile_profile;
 mod extension;
 mod fixed_pattern;
+mod invariant;
 mod model;
 mod narrative;
 mod ours;
@@ -69,6 +71,7 @@ use self::terminology::Terminology;
 use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
+use super::path::Types;
 use crate::issue::{Issue, any_error};
 use crate::json::{self, Limits};
 
@@ -147,7 +150,7 @@ impl Default for Options {
 }
 
 /// Compiled profiles. Immutable, shared by all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Validator {
     core: Core,
     unusable: Vec<String>,
@@ -178,9 +181,10 @@ impl Validator {
             .values()
             .map(|each| (each.url.clone(), each.type_name.clone()))
             .collect();
-        let mut model = compile::types(&structures, &kinds);
+        let types = Types::new(&all);
+        let mut model = compile::types(&structures, &kinds, &types);
         for structure in structures.values().filter(|each| each.profile) {
-            if let Some(profile) = compile_profile::profile(structure, &model, &kinds) {
+            if let Some(profile) = compile_profile::profile(structure, &model, &kinds, &types) {
                 let profile = Arc::new(profile);
                 let versioned = format!("{}|{}", structure.url, structure.version);
                 model
@@ -193,6 +197,7 @@ impl Validator {
         }
         Validator {
             core: Core {
+                types,
                 model,
                 terminology: Terminology::new(all.sets, all.systems),
                 questionnaires: all.questionnaires.into_iter().collect(),

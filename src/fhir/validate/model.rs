@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::invariant::Invariant;
 use super::primitive::Primitive;
-use crate::fhir::facts::{Constraint, Strength};
+use crate::fhir::facts::Strength;
+use crate::fhir::path::TypeId;
 
 /// Index of a shape.
 pub(super) type ShapeId = usize;
@@ -23,10 +25,14 @@ pub(super) struct Shape {
     pub elements: Vec<Element>,
     /// JSON property names, sorted by length and bytes.
     pub names: Vec<(Box<str>, Named)>,
+    /// What expressions know it as.
+    pub kind: TypeId,
+    /// Whether it is the type Extension.
+    pub is_extension: bool,
     /// A bit for each element that must be there.
     pub required: u128,
     /// Invariants of the type or backbone.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
 }
 
 /// What a JSON property stands for.
@@ -73,7 +79,7 @@ pub(super) struct Element {
     /// Greatest length.
     pub max_length: Option<usize>,
     /// Invariants that stand at this element.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
 }
 
 /// A type that an element may have.
@@ -87,6 +93,8 @@ pub(super) struct Type {
     pub companion: Box<str>,
     /// What is inside.
     pub content: Content,
+    /// What expressions know it as.
+    pub kind: TypeId,
     /// Data type profiles, any of which must hold.
     pub profiles: Vec<Box<str>>,
     /// Targets of a reference, any of which must hold.
@@ -131,6 +139,8 @@ pub(super) struct Profile {
     pub name: Arc<str>,
     /// Type that it constrains.
     pub kind: Box<str>,
+    /// What expressions know that type as.
+    pub kind_id: TypeId,
     /// What it says beyond its type.
     pub root: Node,
     /// For extensions: where it may stand.
@@ -146,8 +156,8 @@ pub(super) struct Node {
     pub name: Box<str>,
     /// Whether the name is followed by a type.
     pub choice: bool,
-    /// Properties that carry the element: (JSON name, companion, type name).
-    pub keys: Vec<(Box<str>, Box<str>, Box<str>)>,
+    /// Properties that carry the element.
+    pub keys: Vec<Key>,
     /// Least number.
     pub min: u32,
     /// Greatest number.
@@ -173,11 +183,24 @@ pub(super) struct Node {
     /// Greatest value.
     pub max_value: Option<Arc<Value>>,
     /// Invariants.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
     /// How it is sliced, and into what.
     pub slicing: Option<Slicing>,
     /// Elements inside.
     pub children: Vec<Node>,
+}
+
+/// A JSON property that carries an element.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Its name.
+    pub name: Box<str>,
+    /// That of the companion.
+    pub companion: Box<str>,
+    /// Type name.
+    pub code: Box<str>,
+    /// What expressions know the type as.
+    pub kind: TypeId,
 }
 
 impl Node {

@@ -191,7 +191,8 @@ pub(super) fn any_string(value: &Value, passes: &dyn Fn(&str) -> bool) -> bool {
 
 const BROKEN: &str = "the narrative is not well-formed XHTML";
 
-fn sound(text: &str, links: &mut Vec<String>) -> Result<(), &'static str> {
+/// Whether an XHTML text is a narrative; gathers its links into the resource itself.
+pub(super) fn sound(text: &str, links: &mut Vec<String>) -> Result<(), &'static str> {
     let mut reader = Reader::from_str(text);
     let mut depth = 0_usize;
     let mut begun = false;

@@ -12,6 +12,7 @@ use crate::issue::Severity;
 impl<'a> Check<'a> {
     /// An object with the elements of a shape. `code` is the name of its type.
     pub(super) fn object(&mut self, id: ShapeId, code: &'a str, parent: &'a Value, at: &At<'_>) {
+        let valued = std::mem::take(&mut self.valued);
         let Value::Object(map) = parent else {
             self.error("structure", "type", at, "an object is expected");
             return;
@@ -65,6 +66,13 @@ impl<'a> Check<'a> {
             if &*kind.code == "Extension" {
                 self.extensions(inner, code, shape, element, parent, at);
             }
+        }
+        self.invariants(&shape.constraints, Some(parent), None, shape.kind, at);
+        if !is_resource && !valued {
+            self.something(map, at);
+        }
+        if shape.is_extension {
+            self.value_or_extensions(map, at);
         }
         let missing = shape.required & !seen;
         if missing != 0 {
@@ -160,6 +168,7 @@ impl<'a> Check<'a> {
                     self.length(element.max_length, value, at);
                 }
                 if let Some(companion) = companion {
+                    self.valued = value.is_some();
                     self.object(self.core.model.element, &kind.code, companion, at);
                 }
             }
@@ -175,6 +184,7 @@ impl<'a> Check<'a> {
             }
             Content::Unknown => {}
         }
+        self.invariants(&element.constraints, value, companion, kind.kind, at);
         let Some(value) = value else {
             self.no_code(element.binding.as_ref(), at);
             return;
