@@ -1,5 +1,7 @@
 //! The official validator's own test suite: our verdict beside the one it recorded.
 
+use std::sync::Arc;
+
 use fhir_gateway::fhir::facts::Definitions;
 use fhir_gateway::fhir::validate::Options;
 use fhir_gateway::issue::Issue;
@@ -48,6 +50,7 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
             Options {
                 definitions,
                 known_extensions_only: true,
+                clock: Some(Arc::new(fhir_gateway::clock::System::default())),
                 example_addresses: case["options"]["examples"] != Value::Bool(false),
                 ..Options::default()
             },

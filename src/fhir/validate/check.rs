@@ -11,11 +11,11 @@ use super::at::At;
 use super::model::{Model, Profile};
 use super::terminology::Terminology;
 use super::vitals;
+use crate::clock::{Clock, Time};
 use crate::fhir::path::{TypeId, Types};
 use crate::issue::{Issue, Severity};
 
 /// What all runs share.
-#[derive(Debug)]
 pub(super) struct Core {
     /// What expressions know of types.
     pub types: Types,
@@ -32,6 +32,21 @@ pub(super) struct Core {
     pub known_extensions_only: bool,
     /// Whether addresses of example hosts pass.
     pub example_addresses: bool,
+    /// Who tells the time, where anybody does.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl Core {
+    /// What time it is, where anybody tells it.
+    pub(super) fn now(&self) -> Option<Time> {
+        self.clock.as_ref().map(|clock| clock.now())
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
 }
 
 /// One run.
@@ -136,6 +151,7 @@ impl<'a> Check<'a> {
         self.profiles(kind, value, asked, at);
         match kind {
             "Bundle" => self.bundle(value, at),
+            "StructureDefinition" => self.definition(value, at),
             "CodeSystem" => self.code_system(value, at),
             "QuestionnaireResponse" => self.questionnaire(value, at),
             _ => {}

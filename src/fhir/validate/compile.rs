@@ -8,7 +8,8 @@ use super::primitive::Primitive;
 use crate::fhir::facts::{self, Constraint, Kind, Strength, Structure};
 use crate::fhir::path::{TypeId, Types};
 
-const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+/// Where R4's own definitions live.
+pub(super) const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// Type names by the address of the structure that defines or constrains them.
 pub(super) type Kinds = HashMap<String, String>;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::compile::{Kinds, binding, targets};
+use super::compile::{CORE, Kinds, binding, targets};
 use super::invariant::Invariant;
 use super::model::{
     Content, Expect, Key, Model, Node, Profile, ShapeId, Slice, Slicing, Target, Test,
@@ -40,6 +40,7 @@ pub(super) fn profile(
         slices,
         model,
         kinds,
+        own: structure.url.starts_with(CORE),
     };
     let own = &model.shapes[shape];
     let mut node = Node {
@@ -76,6 +77,8 @@ struct Compiler<'a> {
     slices: HashMap<&'a str, Vec<usize>>,
     model: &'a Model,
     kinds: &'a Kinds,
+    /// Whether the profile is R4's own.
+    own: bool,
 }
 
 impl Compiler<'_> {
@@ -109,6 +112,9 @@ impl Compiler<'_> {
         node.max_value.clone_from(&element.max_value);
         node.binding = binding(element);
         node.constraints = Invariant::all(&element.constraints);
+        if self.own {
+            node.constraints.iter_mut().for_each(Invariant::mend);
+        }
         let Some(base) = base else {
             node.keys.push(Key {
                 name: stem.into(),

@@ -1,6 +1,6 @@
 //! The validator: profiles compiled once, resources checked many times.
 //!
-//! Pure and synchronous: no clock, no file, no socket; `Send + Sync`. A definition becomes facts
+//! Pure and synchronous: no file, no socket, no clock but one that is handed in; `Send + Sync`. A definition becomes facts
 //! ([`super::facts`]), facts become shapes and trees (`compile`, `compile_profile`), and a run
 //! (`check`) walks a resource once for its type and once for each profile. One rule, one file.
 //!
@@ -24,6 +24,7 @@
 //! | `questionnaire-answer`, `-option`, `-limit` | `answer` |
 //! | `attachment-size` | `attachment` |
 //! | `code-system-property` | `code_system` |
+//! | `definition-path` | `definition` |
 //! | `control-character`, `example-address` | `structure` |
 //!
 //! Paths are FHIRPath (`Patient.name[0].family`); what is missing is noted at the element that lacks
@@ -39,6 +40,7 @@ mod check;
 mod code_system;
 mod compile;
 mod compile_profile;
+mod definition;
 mod extension;
 mod fixed_pattern;
 mod invariant;
@@ -72,6 +74,7 @@ use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
 use super::path::Types;
+use crate::clock::Clock;
 use crate::issue::{Issue, any_error};
 use crate::json::{self, Limits};
 
@@ -123,7 +126,6 @@ pub struct Read {
 }
 
 /// What to load beside R4 and our own profiles.
-#[derive(Debug)]
 pub struct Options {
     /// Definitions of packages, in order.
     pub packages: Vec<Package>,
@@ -135,6 +137,14 @@ pub struct Options {
     pub known_extensions_only: bool,
     /// Whether addresses of example hosts (`example.org`) pass. By default they do.
     pub example_addresses: bool,
+    /// Who tells the time, for what a definition says of now. Without it such rules are not checked.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -145,6 +155,7 @@ impl Default for Options {
             vital_signs: true,
             known_extensions_only: false,
             example_addresses: true,
+            clock: None,
         }
     }
 }
@@ -156,6 +167,13 @@ pub struct Validator {
     unusable: Vec<String>,
 }
 
+impl Default for Validator {
+    /// One that knows no type and passes nothing: for those who need one and never ask it.
+    fn default() -> Self {
+        Validator::compile(Definitions::default(), &Options::default())
+    }
+}
+
 impl Validator {
     /// R4 as embedded, and our own profiles.
     #[must_use]
@@ -165,13 +183,17 @@ impl Validator {
 
     /// R4 as embedded, our own profiles, and what the options bring.
     #[must_use]
-    pub fn load(options: Options) -> Self {
+    pub fn load(mut options: Options) -> Self {
         let mut all = artefact::embedded();
         all.append(ours::definitions());
-        for package in options.packages {
+        for package in std::mem::take(&mut options.packages) {
             all.append(package.definitions);
         }
-        all.append(options.definitions);
+        all.append(std::mem::take(&mut options.definitions));
+        Validator::compile(all, &options)
+    }
+
+    fn compile(mut all: Definitions, options: &Options) -> Self {
         let unusable = all.complete();
         let mut structures: HashMap<&str, &Structure> = HashMap::new();
         for structure in &all.structures {
@@ -205,6 +227,7 @@ impl Validator {
                 vital_signs: options.vital_signs,
                 known_extensions_only: options.known_extensions_only,
                 example_addresses: options.example_addresses,
+                clock: options.clock.clone(),
             },
             unusable,
         }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::at::At;
 use super::check::Check;
 use super::model::Node;
+use super::questionnaire::text;
 use crate::issue::Severity;
 
 impl Check<'_> {
@@ -20,6 +21,26 @@ impl Check<'_> {
         }
     }
 
+    /// A date beside now and a duration.
+    fn from_now(&self, span: &Value, date: &str, wrong: Ordering) -> Option<Ordering> {
+        let count = span.get("value").and_then(Value::as_i64)?;
+        let span = match text(span, "code") {
+            "a" => jiff::Span::new().try_years(count),
+            "mo" => jiff::Span::new().try_months(count),
+            "wk" => jiff::Span::new().try_weeks(count),
+            "d" => jiff::Span::new().try_days(count),
+            _ => return None,
+        }
+        .ok()?;
+        let now = self.core.now()?.date_in(&jiff::tz::TimeZone::UTC).civil();
+        let last = match wrong {
+            Ordering::Greater => now.checked_add(span).ok()?.to_string(),
+            _ => return None,
+        };
+        let own = date.get(..10).unwrap_or(date);
+        Some(own.cmp(last.get(..own.len()).unwrap_or(&last)))
+    }
+
     fn limit(
         &mut self,
         limit: &Value,
@@ -28,7 +49,10 @@ impl Check<'_> {
         rule: &'static str,
         at: &At<'_>,
     ) {
-        let found = if limit.is_object() {
+        let found = if let (Value::Object(_), Value::String(date)) = (limit, value) {
+            // So long from now: how FHIR's tools write a limit that moves.
+            self.from_now(limit, date, wrong)
+        } else if limit.is_object() {
             super::quantity::order(value, limit)
         } else {
             super::questionnaire::order(value, limit)

@@ -49,18 +49,26 @@ const PROFILES: &[(&str, &str)] = &[
     ("55284-4", "http://hl7.org/fhir/StructureDefinition/bp"),
 ];
 
+/// Codes of SNOMED CT that stand for a sign as well as its LOINC code does, as HL7's validator has it.
+const BY_SNOMED: &[(&str, &str)] = &[(
+    "276885007",
+    "http://hl7.org/fhir/StructureDefinition/bodytemp",
+)];
+
 /// The profiles that an Observation must meet for its code.
 pub(super) fn profiles(resource: &Value) -> Vec<&'static str> {
     let codings = resource.pointer("/code/coding").and_then(Value::as_array);
     let mut out = Vec::new();
     for coding in codings.into_iter().flatten() {
-        if coding.get("system").and_then(Value::as_str) != Some(system::LOINC) {
-            continue;
-        }
+        let table = match coding.get("system").and_then(Value::as_str) {
+            Some(system::LOINC) => PROFILES,
+            Some(system::SNOMED) => BY_SNOMED,
+            _ => continue,
+        };
         let Some(code) = coding.get("code").and_then(Value::as_str) else {
             continue;
         };
-        for (own, profile) in PROFILES {
+        for (own, profile) in table {
             if *own == code && !out.contains(profile) {
                 out.push(*profile);
             }
