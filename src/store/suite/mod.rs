@@ -6,8 +6,10 @@ pub(super) mod admission;
 pub(super) mod consent;
 pub(super) mod crosswalk;
 pub(super) mod lanes;
+pub(super) mod machine;
 mod make;
 pub(super) mod merges;
+mod model;
 
 pub(super) mod needs;
 pub(super) mod people;

@@ -1,6 +1,8 @@
 //! SQLite against the suite, and what only an embedded database has to answer for: crashes, full disks,
 //! its one writer, its plans.
 
+mod histories;
+
 mod conforms {
     crate::store::suite::conformance!(crate::store::sqlite::tests::fresh);
 }
