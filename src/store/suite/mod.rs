@@ -7,7 +7,7 @@ pub(super) mod consent;
 pub(super) mod crosswalk;
 pub(super) mod lanes;
 pub(super) mod machine;
-mod make;
+pub(super) mod make;
 pub(super) mod merges;
 mod model;
 

@@ -18,7 +18,7 @@ fn any_history_agrees_with_the_model() {
     };
     config.rng_seed = RngSeed::Fixed(seed);
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 400;
+        config.cases = 300;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()

@@ -1,7 +1,9 @@
 //! SQLite against the suite, and what only an embedded database has to answer for: crashes, full disks,
 //! its one writer, its plans.
 
+mod faults;
 mod histories;
+mod kills;
 
 mod conforms {
     crate::store::suite::conformance!(crate::store::sqlite::tests::fresh);
