@@ -44,8 +44,8 @@ impl Readers {
 
     fn open(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        tune(&connection)?;
+        let mut connection = Connection::open_with_flags(&self.path, flags)?;
+        tune(&mut connection)?;
         Ok(connection)
     }
 

@@ -213,8 +213,8 @@ fn give_up(connection: &Connection) {
 /// # Errors
 /// The file cannot be opened, or another process has it.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    tune(&connection)?;
+    let mut connection = Connection::open(path)?;
+    tune(&mut connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
@@ -227,7 +227,9 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
 ///
 /// # Errors
 /// SQLite's.
-pub fn tune(connection: &Connection) -> rusqlite::Result<()> {
+pub fn tune(connection: &mut Connection) -> rusqlite::Result<()> {
+    #[cfg(test)]
+    super::tests::plans::watch(connection)?;
     connection.set_prepared_statement_cache_capacity(256);
     // Else a parameter that is compared with a column of a partial index's condition (`kind = ?`) makes
     // SQLite prepare the statement anew at each execution.

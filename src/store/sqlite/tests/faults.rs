@@ -340,6 +340,35 @@ async fn a_transaction_that_is_lost_is_lost_for_all_that_were_in_it_and_nobody_e
 }
 
 #[tokio::test]
+async fn nobody_hears_of_success_before_the_commit() {
+    let (store, _folder) = fresh();
+    let (go_on, mut first) = stop(&store);
+    assert!((&mut first).now_or_never().is_none());
+    // One that is written, and one that keeps the group from its commit.
+    let mut one = store.writer.call("one", put("one")).boxed();
+    assert!((&mut one).now_or_never().is_none());
+    let (here, entered) = mpsc::channel();
+    let (commit, wait) = mpsc::channel::<()>();
+    let mut last = store
+        .writer
+        .call("last", move |_| {
+            let _ = here.send(());
+            let _ = wait.recv();
+            Ok(())
+        })
+        .boxed();
+    assert!((&mut last).now_or_never().is_none());
+    go_on.send(()).expect("it waits");
+    entered.recv().expect("the last of the group runs");
+    assert!((&mut one).now_or_never().is_none(), "it is not committed");
+    assert!(totals(&store).is_empty());
+    commit.send(()).expect("it waits");
+    one.await.expect("it is committed");
+    assert_eq!(totals(&store), ["one"]);
+    last.await.expect("so is the last");
+}
+
+#[tokio::test]
 async fn calls_queue_up_to_a_limit() {
     let (store, _folder) = fresh();
     let (go_on, mut stopped) = stop(&store);

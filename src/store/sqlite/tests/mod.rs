@@ -4,6 +4,7 @@
 mod faults;
 mod histories;
 mod kills;
+pub(super) mod plans;
 
 mod conforms {
     crate::store::suite::conformance!(crate::store::sqlite::tests::fresh);
