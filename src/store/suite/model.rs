@@ -1,7 +1,7 @@
 //! A small model of a store's jobs, to hold a real one against: plain lists, looked through from one end
 //! to the other, with the rules of contracts section 6 as they read. Knows no SQL, keeps no lanes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::sync::job::{Purpose, Reach, State};
 use crate::sync::ports::Act;
@@ -55,6 +55,16 @@ impl Job {
 
     fn unclear(&self) -> bool {
         self.state == State::Asking || (self.state == State::Waiting && self.unsure)
+    }
+
+    /// Leased, unclear, cancel, or in line.
+    fn place(&self) -> u8 {
+        match (self.lease.is_some(), self.unclear(), self.purpose) {
+            (true, ..) => 0,
+            (_, true, _) => 1,
+            (_, _, Purpose::Cancel) => 2,
+            _ => 3,
+        }
     }
 
     fn since(&self) -> u64 {
@@ -134,18 +144,41 @@ impl Model {
         if !j.merges.is_empty() {
             return merges.any(|m| m.seq < j.seq && m.merges.iter().any(|c| j.merges.contains(c)));
         }
-        merges.any(|m| j.client.is_some_and(|c| m.merges.contains(&c)) && !self.before(j, m))
+        let own = |m: &&Job| j.client.is_some_and(|c| m.merges.contains(&c));
+        match merges.filter(own).map(|m| m.seq).min() {
+            Some(oldest) => !self.waited_for(j.partner, oldest).contains(&j.seq),
+            None => false,
+        }
     }
 
-    /// Whether the merge itself waits for `j`.
-    fn before(&self, j: &Job, m: &Job) -> bool {
-        j.since() < m.seq
-            && (j.lane == m.lane
-                || m.needs.contains(&j.record)
-                || self
-                    .line(j.partner, &j.lane)
-                    .iter()
-                    .any(|o| m.needs.contains(&o.record) && (j.seq..m.seq).contains(&o.seq)))
+    /// What the merges up to this one wait for, and what that waits for.
+    fn waited_for(&self, partner: usize, merge: u64) -> BTreeSet<u64> {
+        let here = || self.jobs.iter().filter(move |j| j.partner == partner);
+        let merges = here().filter(|m| !m.merges.is_empty() && !m.ended() && m.seq <= merge);
+        let mut found: BTreeSet<u64> = merges.map(|m| m.seq).collect();
+        let mut open: Vec<u64> = found.iter().copied().collect();
+        while let Some(seq) = open.pop() {
+            let Some(w) = here().find(|j| j.seq == seq) else {
+                continue;
+            };
+            let in_front = self
+                .line(partner, &w.lane)
+                .into_iter()
+                .filter(|o| w.stands() && (o.place(), o.seq) < (w.place(), w.seq));
+            let needed = here().filter(|o| {
+                w.needs.contains(&o.record)
+                    && !w.ended()
+                    && o.open()
+                    && !o.held
+                    && o.since() < w.seq
+            });
+            for o in in_front.chain(needed) {
+                if found.insert(o.seq) {
+                    open.push(o.seq);
+                }
+            }
+        }
+        found
     }
 
     /// The heads of a partner's lanes that nothing holds back.

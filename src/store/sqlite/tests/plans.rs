@@ -77,7 +77,7 @@ fn seen(folder: &Folder) -> Costs {
     let mut all = watched();
     let costs = all.get_mut(&folder.0).expect("it is watched");
     let ours = |sql: &str| {
-        let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+        let verbs = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
         verbs.iter().any(|verb| sql.starts_with(verb)) && !sql.contains("sqlite_schema")
     };
     let all = std::mem::take(costs).into_iter();
@@ -100,6 +100,9 @@ fn plan(connection: &Connection, sql: &str) -> Vec<String> {
 const SCANS: &[(&str, &str)] = &[
     ("SCAN c", "count: at most seven rows per partner"),
     ("SCAN partner", "one row per partner"),
+    ("SCAN hold", "merges on their way: a few"),
+    ("SCAN w", "what the merges wait for, found so far"),
+    ("SCAN waits", "what the merges wait for"),
     ("SCAN CONSTANT ROW", "no table"),
 ];
 
