@@ -9,6 +9,7 @@ use crate::json;
 use crate::record::{Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::answer;
+use crate::sync::dispatch::CLINIC;
 use crate::sync::house::Tenant;
 use crate::sync::ports::{Given, NewRaw, Refusal, StoreError};
 
@@ -100,7 +101,13 @@ impl Intake {
             .digest(&[b"body", sub.kind.as_str().as_bytes(), sub.body]);
         if let Some(key) = sub.idempotency_key {
             match store.idempotent(&tenant.id, sub.caller, key).await? {
-                Some((hash, given)) if hash == body_hash => return Ok(given.into()),
+                Some((hash, given)) if hash == body_hash => {
+                    let outcome = given.into();
+                    if let Ok(record) = self.read(sub.kind, sub.body) {
+                        self.consented(tenant, &outcome, &record, now).await?;
+                    }
+                    return Ok(outcome);
+                }
                 Some(_) => return Ok(key_reused()),
                 None => {}
             }
@@ -110,13 +117,14 @@ impl Intake {
             Err(issues) => return self.refused(tenant, &sub, 400, &issues, now).await,
         };
         let arrival = Arrival {
-            origin: "clinic".to_owned(),
+            origin: CLINIC.to_owned(),
             idempotency: sub
                 .idempotency_key
                 .map(|key| (sub.caller.to_owned(), key.to_owned(), body_hash)),
             raw: Some(raw(&sub, body_hash, now)),
             settles_raw: None,
             confirms: None,
+            crosswalk: Vec::new(),
             now,
         };
         let outcome = match self.acceptor.accept(tenant, &record, arrival).await? {
@@ -128,13 +136,25 @@ impl Intake {
                 return self.refused(tenant, &sub, 422, &issues, now).await;
             }
         };
-        if let (202, Record::Consent(consent)) = (outcome.status, &record) {
-            // A repeat too: the first time may have ended right after its commit.
+        self.consented(tenant, &outcome, &record, now).await?;
+        Ok(outcome)
+    }
+
+    /// After a consent, what was denied of the client is decided anew; after a repeat of one, too: the
+    /// first time may have ended right after its commit.
+    async fn consented(
+        &self,
+        tenant: &Tenant,
+        outcome: &Outcome,
+        record: &Record,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        if let (202, Record::Consent(consent)) = (outcome.status, record) {
             self.acceptor
                 .decide_denials(tenant, &consent.client_no, now)
                 .await?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     fn read(&self, kind: Kind, body: &[u8]) -> Result<Record, Vec<Issue>> {
