@@ -17,8 +17,8 @@ pub(super) fn recount(evidence: &Evidence, found: &mut Found) {
     ] {
         for newest in evidence.newest_of(kind) {
             let jobs = evidence.jobs(kind, &newest.id, EHR);
-            let done = |j: &&super::Job| j.version == newest.version && j.is_done();
-            if !jobs.iter().any(|j| done(j)) {
+            let done = |job: &&super::Job| job.version == newest.version && job.is_done();
+            if !jobs.iter().any(done) {
                 continue;
             }
             let copy = evidence
