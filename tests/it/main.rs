@@ -16,5 +16,6 @@ mod inbound;
 mod operate;
 mod pharmacy;
 mod relay;
+mod script;
 mod source;
 mod support;

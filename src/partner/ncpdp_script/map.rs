@@ -3,10 +3,12 @@
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use crate::consent::{self, Decision, Question};
 use crate::issue::Issue;
 use crate::partner::ncpdp_script::config::Manner;
 use crate::partner::ncpdp_script::inbound::Heard;
-use crate::partner::ncpdp_script::{Letter, cancel_rx, envelope, new_rx};
+use crate::partner::ncpdp_script::{CLASS, Letter, cancel_rx, envelope, new_rx};
+use crate::record::consent::Purpose;
 use crate::record::medication_request::Standing;
 use crate::record::{MapEnv, Record, contract};
 
@@ -14,7 +16,8 @@ use crate::record::{MapEnv, Record, contract};
 const STAND_IN: &str = "unknown-order";
 
 /// The message that an order makes at its pharmacy, by how it stands: NewRx, or CancelRx for one that was
-/// taken back or put on hold. Bytes and warnings.
+/// taken back or put on hold. Bytes and warnings. The notice of 42 CFR 2.32 comes from the consents of the
+/// context; a real sending without a consent would be held.
 ///
 /// # Errors
 /// What cannot be said in SCRIPT, or that there is nothing to say.
@@ -35,13 +38,46 @@ pub fn to_script(
     };
     match order.standing() {
         Standing::Live if order.standing_key() != "on-hold" => {
-            new_rx::write(order, letter, &manner)
+            let (notice, held) = notice(record, letter);
+            let letter = Letter {
+                notice: notice.as_deref(),
+                ..*letter
+            };
+            let (bytes, mut issues) = new_rx::write(order, &letter, &manner)?;
+            issues.extend(held);
+            Ok((bytes, issues))
         }
         Standing::Live | Standing::Ended => cancel_rx::write(order, order, letter, &manner),
         Standing::Plain | Standing::Completed => nothing(
             "script-standing",
             "an order that stands like this makes no message",
         ),
+    }
+}
+
+/// The notice that goes with it to a pharmacy; a warning where no consent covers it.
+fn notice(record: &Record, letter: &Letter<'_>) -> (Option<String>, Option<Issue>) {
+    let labels = consent::labels(record, letter.context);
+    let decision = consent::decide(&Question {
+        party: "",
+        class: CLASS,
+        purpose: Purpose::Treatment,
+        kind: record.kind(),
+        labels: &labels,
+        consents: &letter.context.consents,
+        today: letter.now.date_in(&letter.env.zone),
+    });
+    match decision {
+        Decision::Allow { notice, .. } => (notice, None),
+        Decision::Deny { .. } => {
+            let held = Issue::warning(
+                "business-rule",
+                "consent-missing",
+                "",
+                "of a 42 CFR Part 2 programme, and no consent in the context covers pharmacies: it would be held",
+            );
+            (None, Some(held))
+        }
     }
 }
 

@@ -69,6 +69,9 @@ pub const KIND: PartnerKind = PartnerKind {
     build,
 };
 
+/// How consents name the class, where the config says nothing else.
+const CLASS: &str = "pharmacies";
+
 /// A pharmacy, or a network of them.
 #[derive(Debug)]
 pub struct NcpdpScript {
@@ -87,7 +90,7 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
         Url::parse(text).map_err(|_| vec![format!("{key}: must be an http:// or https:// address")])
     };
     Ok(std::sync::Arc::new(NcpdpScript {
-        facts: common.facts(Style::Prescriptions, "pharmacies", false),
+        facts: common.facts(Style::Prescriptions, CLASS, false),
         http: Http::new(&config.http)?,
         url: parse("url", &config.url)?,
         probe_url: parse("probe_url", &config.probe_url)?,
@@ -295,10 +298,17 @@ impl Partner for NcpdpScript {
         inbound::reply(received)
     }
 
-    fn told(&self, _effect: &NewEffect, answer: &Answer) -> Vec<Told> {
+    fn told(&self, effect: &NewEffect, answer: &Answer) -> Vec<Told> {
         let Ok(message) = envelope::read(&answer.body) else {
             return Vec::new();
         };
-        self.heard(&message).read().into_iter().collect()
+        let told = self.heard(&message).read();
+        told.into_iter()
+            .map(|told| Told {
+                // It stood in the answer to our message, whatever it says itself.
+                relates_to: Some(effect.our_id.clone()),
+                ..told
+            })
+            .collect()
     }
 }

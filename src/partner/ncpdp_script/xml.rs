@@ -148,17 +148,23 @@ fn tree(text: &str) -> Result<Node, Issue> {
     };
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Node> = Vec::new();
+    let large = || {
+        wrong(
+            "too-costly",
+            "xml-size",
+            "the document is deeper or larger than the limit",
+        )
+    };
     let mut nodes = 0;
     loop {
+        if nodes > NODES_MAX {
+            return Err(large());
+        }
         match reader.read_event().map_err(|_| broken())? {
             Event::Start(start) => {
                 let node = element(&start, &mut nodes).ok_or_else(broken)?;
-                if open.len() >= DEPTH_MAX || nodes > NODES_MAX {
-                    return Err(wrong(
-                        "too-costly",
-                        "xml-size",
-                        "the document is deeper or larger than the limit",
-                    ));
+                if open.len() >= DEPTH_MAX {
+                    return Err(large());
                 }
                 open.push(node);
             }

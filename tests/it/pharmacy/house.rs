@@ -4,7 +4,7 @@ use fhir_gateway::demo::sim::Journal;
 use fhir_gateway::demo::sim::pharmacy::{Options, PharmacySim, Rx};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Setup, fixture_whole as whole};
+use crate::support::{Gateway, Setup, fixture_whole};
 
 /// The pharmacy's name in the config.
 pub(crate) const NAME: &str = "pharmacy-main";
@@ -59,31 +59,8 @@ impl House {
 
     /// Submits what an order's fixture leans on; the order itself, signed now if it is not controlled.
     pub(crate) async fn prepare(&self, case: &str) -> Value {
-        let mut all = whole("medication-request", case);
-        let context = all["context"].take();
-        let one = |kind: &'static str, slot: &str| (kind, context[slot].clone());
-        let mut records = vec![
-            one("client", "client"),
-            one("staff", "prescriber"),
-            one("pharmacy", "pharmacy"),
-        ];
-        let list = |kind: &'static str, slot: &str| {
-            let items = context[slot].as_array().cloned().unwrap_or_default();
-            items
-                .into_iter()
-                .map(move |v| (kind, v))
-                .collect::<Vec<_>>()
-        };
-        records.extend(list("staff", "staff"));
-        records.push(one("episode", "episode"));
-        records.push(one("evaluation", "evaluation"));
-        records.extend(list("consent", "consents"));
-        for (kind, record) in records {
-            if !record.is_null() {
-                let got = self.gateway.submit(kind, &record).await;
-                assert_eq!(got.status, 202, "{kind}: {}", got.text());
-            }
-        }
+        let mut all = fixture_whole("medication-request", case);
+        self.gateway.submit_context(&all["context"]).await;
         let mut order = all["record"].take();
         if order["epcs"].is_null() {
             order.as_object_mut().expect("an order").remove("signed_on");

@@ -86,3 +86,77 @@ async fn an_order_that_is_taken_back_after_it_went_is_cancelled_there() {
     assert_eq!(last.1["event"], "cancel_approved");
     house.harmless();
 }
+
+#[tokio::test]
+async fn every_sort_of_fill_becomes_a_dispense_of_the_order() {
+    let house = House::new().await;
+    house.sent("sertraline").await;
+    let message = house.newest().message;
+    for fill in [
+        Fill::Dispensed,
+        Fill::Partly("15".into()),
+        Fill::Not("BP".into()),
+        Fill::Transferred,
+    ] {
+        let receipt = house.pharmacy.fill(&message, fill).await.expect("a door");
+        assert_eq!(receipt.status, 200);
+    }
+    let fills: Vec<_> = house
+        .feed()
+        .await
+        .into_iter()
+        .filter(|(kind, _)| kind == "dispense")
+        .map(|(_, r)| r)
+        .collect();
+    let of = |field: &str| fills.iter().map(|f| f[field].clone()).collect::<Vec<_>>();
+    assert_eq!(
+        of("status"),
+        [
+            json!("filled"),
+            json!("partially_filled"),
+            json!("not_filled"),
+            json!("transferred")
+        ]
+    );
+    assert_eq!(of("qty")[..2], [json!(30), json!(15)]);
+    assert_eq!(
+        of("reason")[2],
+        json!({"code": "out_of_stock", "source_code": "BP"})
+    );
+    assert_eq!(of("fill_date")[0], "2026-11-24");
+    assert!(of("pharmacy_id").iter().all(|id| id == "PH-01"));
+}
+
+#[tokio::test]
+async fn an_order_of_a_nurse_goes_with_its_supervisor_and_a_late_one_parks() {
+    for late in [false, true] {
+        let house = House::new().await;
+        let mut order = house.prepare("alprazolam-np-supervised").await;
+        order["state"] = json!("signed");
+        house.submit(&order).await;
+        if late {
+            // Signed on the 21st at 22:00 UTC: 72 hours end on the 24th at 22:00.
+            house
+                .gateway
+                .advance(std::time::Duration::from_secs(11 * 3600));
+        }
+        house.gateway.work().await;
+        let job = house.jobs(&order).await.remove(0);
+        if late {
+            assert!(house.pharmacy.prescriptions().is_empty());
+            assert_eq!(
+                (job.1.as_str(), job.2.as_str()),
+                ("parked", "past-deadline")
+            );
+        } else {
+            let supervisor = house
+                .newest()
+                .content
+                .at("Supervisor/NonVeterinarian")
+                .cloned();
+            let supervisor = supervisor.expect("a supervisor");
+            assert_eq!(supervisor.text_at("Identification/NPI"), Some("1003000134"));
+        }
+        house.harmless();
+    }
+}

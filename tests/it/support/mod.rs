@@ -125,7 +125,7 @@ impl Setup {
         let callers = CALLERS
             .iter()
             .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(self.callers.iter().cloned()) {
+        for (name, rights) in callers.chain(self.callers.clone()) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
@@ -281,8 +281,14 @@ impl Gateway {
             .await
     }
 
-    /// Submits what a fixture leans on, each that is not there yet, and then its record; all accepted.
+    /// Submits what a fixture leans on, and then its record; all accepted.
     pub(crate) async fn submit_whole(&self, kind: &str, whole: &Value) {
+        self.submit_context(&whole["context"]).await;
+        self.accepted(kind, &whole["record"]).await;
+    }
+
+    /// Submits what a fixture leans on; all accepted.
+    pub(crate) async fn submit_context(&self, context: &Value) {
         const ROLES: &[(&str, &str)] = &[
             ("client", "client"),
             ("prescriber", "staff"),
@@ -295,7 +301,7 @@ impl Gateway {
             ("orders", "medication-request"),
         ];
         for (role, of) in ROLES {
-            let there = match &whole["context"][*role] {
+            let there = match &context[*role] {
                 Value::Array(all) => all.clone(),
                 Value::Null => Vec::new(),
                 one => vec![one.clone()],
@@ -308,7 +314,6 @@ impl Gateway {
                 self.accepted(of, &record).await;
             }
         }
-        self.accepted(kind, &whole["record"]).await;
     }
 
     async fn accepted(&self, kind: &str, record: &Value) {

@@ -247,7 +247,7 @@ const fn medication(refills: usize) -> [Part; 24] {
         any("DrugUseEvaluation", 5),
         any("DrugCoverageStatusCode", 9),
         any("PriorAuthorizationStatus", 1),
-        one("Sig", SIG),
+        Part("Sig", refills, 1, SIG),
         any("DoNotFill", 1),
         any("PharmacyRequestedRefills", 1),
         any("OrderCaptureMethod", 1),
