@@ -16,8 +16,8 @@ use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
 use crate::sync::job::{Chain, VersionRef};
 use crate::sync::ports::{
-    Admission, Admitted, CheckedPart, Given, NewRaw, NewVersion, RawState, ResourceRow, StoreError,
-    StoredVersion,
+    Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, RawState,
+    ResourceRow, StoreError, StoredVersion,
 };
 use crate::sync::prepare::{self, prepare};
 
@@ -39,6 +39,8 @@ pub struct Arrival {
     pub settles_raw: Option<(RawId, RawState)>,
     /// A pharmacy's answer to a cancel.
     pub confirms: Option<(MessageId, bool)>,
+    /// What a partner calls it: so its next version, and what refers to it, are known again.
+    pub crosswalk: Vec<CrosswalkRow>,
     /// Now.
     pub now: Time,
 }
@@ -214,7 +216,12 @@ impl Acceptor {
     }
 
     /// The client as a resource, from a small memory.
-    fn patient(&self, tenant: &Tenant, context: &Context, now: Time) -> Option<Arc<CheckedPart>> {
+    pub(super) fn patient(
+        &self,
+        tenant: &Tenant,
+        context: &Context,
+        now: Time,
+    ) -> Option<Arc<CheckedPart>> {
         let client = context.client.as_ref()?;
         let name = (tenant.id.clone(), client.client_no.clone(), client.version);
         let lock = || self.patients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,6 +298,7 @@ impl Acceptor {
             resources: rows(&work.parts),
             wakes_client: consent,
             confirms: arrival.confirms.clone(),
+            crosswalk: arrival.crosswalk.clone(),
             given: given.clone(),
             ..admission(work, &dispatched)
         };
@@ -364,28 +372,40 @@ impl Acceptor {
 /// The admission that writes what was decided, and nothing else.
 pub(super) fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
     Admission {
-        tenant: work.tenant.id.clone(),
+        seen: dispatched.seen.clone(),
+        transitions: dispatched.transitions.clone(),
+        jobs: dispatched.jobs.clone(),
+        denials: dispatched.denials.clone(),
+        holds: dispatched.holds.clone(),
+        ..blank(&work.tenant.id, &work.version, work.now)
+    }
+}
+
+/// An admission that writes nothing yet.
+pub(super) fn blank(tenant: &TenantId, for_record: &VersionRef, now: Time) -> Admission {
+    Admission {
+        tenant: tenant.clone(),
         idempotency: None,
         raw: None,
         settles_raw: None,
         version: None,
         head: None,
         resources: Vec::new(),
-        seen: dispatched.seen.clone(),
-        transitions: dispatched.transitions.clone(),
-        jobs: dispatched.jobs.clone(),
-        for_record: work.version.clone(),
-        denials: dispatched.denials.clone(),
+        seen: Vec::new(),
+        transitions: Vec::new(),
+        jobs: Vec::new(),
+        for_record: for_record.clone(),
+        denials: Vec::new(),
         denials_settled: Vec::new(),
         wakes_client: None,
         confirms: None,
-        holds: dispatched.holds.clone(),
+        holds: Vec::new(),
         crosswalk: Vec::new(),
         given: Given {
             status: 202,
             body: Vec::new(),
         },
-        now: work.now,
+        now,
     }
 }
 

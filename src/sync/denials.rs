@@ -5,6 +5,7 @@ use crate::record::{Kind, contract};
 use crate::sync::accept::{Acceptor, MOVES_MAX, admission};
 use crate::sync::house::Tenant;
 use crate::sync::ports::{Admission, Admitted, StoreError};
+use crate::sync::relay::OTHER;
 
 impl Acceptor {
     /// Decides anew what the gate denied of this client's records: each newest version whose denial is
@@ -21,6 +22,10 @@ impl Acceptor {
         let store = self.house().store.as_ref();
         let mut made = 0;
         for denial in store.denials(&tenant.id, client).await? {
+            if denial.record.kind == OTHER {
+                self.relay_denied(tenant, &denial, now).await?;
+                continue;
+            }
             let Some(kind) = Kind::parse(&denial.record.kind) else {
                 continue;
             };

@@ -33,6 +33,8 @@ pub(super) struct Message<'a> {
     pub(super) member: &'a Member,
     /// Our id of its bytes.
     pub(super) id: &'a RawId,
+    /// When it came: what it becomes is dated by that, however often it is taken up.
+    pub(super) received: Time,
     pub(super) now: Time,
 }
 
@@ -87,14 +89,14 @@ impl Inbound {
             bytes: body.to_vec(),
             hash: tenant.key.digest(&[b"raw", body]),
         };
-        let raw = match house.store.receive(&tenant.id, raw.clone(), now).await? {
-            Received::New => raw,
+        let (raw, received) = match house.store.receive(&tenant.id, raw.clone(), now).await? {
+            Received::New => (raw, now),
             Received::Repeat(stored) => match &stored.given {
                 Some(given) => return Ok(Some(again(member, &stored, given, now))),
-                None => stored.raw,
+                None => (stored.raw, stored.received),
             },
         };
-        Ok(Some(self.take(tenant, member, &raw, now).await?))
+        Ok(Some(self.take(tenant, member, &raw, received).await?))
     }
 
     /// Works on stored bytes to the answer. From here on the sender is told yes, whatever they mean.
@@ -103,12 +105,14 @@ impl Inbound {
         tenant: &Tenant,
         member: &Member,
         raw: &NewRaw,
-        now: Time,
+        received: Time,
     ) -> Result<Reply, StoreError> {
+        let now = self.house().clock.now();
         let message = Message {
             tenant,
             member,
             id: &raw.id,
+            received,
             now,
         };
         let fate = self.fate(message, &raw.media_type, &raw.bytes).await?;
@@ -210,11 +214,13 @@ impl Inbound {
         };
         let id = RawId::new(job.id.as_str());
         for (n, told) in told.into_iter().enumerate() {
+            let now = house.clock.now();
             let message = Message {
                 tenant,
                 member,
                 id: &id,
-                now: house.clock.now(),
+                received: now,
+                now,
             };
             let source = match attempt {
                 None => format!("{}/{effect}/{n}", job.id),
@@ -247,7 +253,7 @@ impl Inbound {
                 let Some(member) = house.member(&tenant.id, &partner) else {
                     continue;
                 };
-                self.take(tenant, member, &stored.raw, house.clock.now())
+                self.take(tenant, member, &stored.raw, stored.received)
                     .await?;
                 count += 1;
             }

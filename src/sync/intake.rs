@@ -100,7 +100,13 @@ impl Intake {
             .digest(&[b"body", sub.kind.as_str().as_bytes(), sub.body]);
         if let Some(key) = sub.idempotency_key {
             match store.idempotent(&tenant.id, sub.caller, key).await? {
-                Some((hash, given)) if hash == body_hash => return Ok(given.into()),
+                Some((hash, given)) if hash == body_hash => {
+                    let outcome = given.into();
+                    if let Ok(record) = self.read(sub.kind, sub.body) {
+                        self.consented(tenant, &outcome, &record, now).await?;
+                    }
+                    return Ok(outcome);
+                }
                 Some(_) => return Ok(key_reused()),
                 None => {}
             }
@@ -117,6 +123,7 @@ impl Intake {
             raw: Some(raw(&sub, body_hash, now)),
             settles_raw: None,
             confirms: None,
+            crosswalk: Vec::new(),
             now,
         };
         let outcome = match self.acceptor.accept(tenant, &record, arrival).await? {
@@ -128,13 +135,25 @@ impl Intake {
                 return self.refused(tenant, &sub, 422, &issues, now).await;
             }
         };
-        if let (202, Record::Consent(consent)) = (outcome.status, &record) {
-            // A repeat too: the first time may have ended right after its commit.
+        self.consented(tenant, &outcome, &record, now).await?;
+        Ok(outcome)
+    }
+
+    /// After a consent, what was denied of the client is decided anew; after a repeat of one, too: the
+    /// first time may have ended right after its commit.
+    async fn consented(
+        &self,
+        tenant: &Tenant,
+        outcome: &Outcome,
+        record: &Record,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        if let (202, Record::Consent(consent)) = (outcome.status, record) {
             self.acceptor
                 .decide_denials(tenant, &consent.client_no, now)
                 .await?;
         }
-        Ok(outcome)
+        Ok(())
     }
 
     fn read(&self, kind: Kind, body: &[u8]) -> Result<Record, Vec<Issue>> {

@@ -11,8 +11,12 @@ use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
-use crate::sync::ports::StoreError;
+use crate::sync::ports::{CrosswalkRow, StoreError};
 use crate::sync::prepare::changed_elements;
+use crate::sync::relay::OTHER;
+use crate::sync::relay_law;
+use crate::sync::relaying::Carried;
+use crate::sync::whose::identifiers;
 
 /// What one resource is.
 enum News {
@@ -21,9 +25,9 @@ enum News {
     /// Belongs to another entry (a panel's member, a patient): goes with it.
     Companion,
     /// A record, to be accepted.
-    Record(Box<Record>),
-    /// To be relayed by these routes: its index among the resources.
-    Relay(usize),
+    Record(Box<Record>, Option<CrosswalkRow>),
+    /// To be relayed: its index among the resources, and whom of ours it is about.
+    Relay(usize, Option<String>),
     /// Waits for this patient of theirs.
     Unmatched(String),
     /// Cannot be understood, checked or placed.
@@ -50,7 +54,7 @@ impl Inbound {
                     issues.extend(found.iter().cloned().map(|i| at(i, n, resources)))
                 }
                 News::Unmatched(id) => unmatched = Some(id.clone()),
-                News::Known | News::Companion | News::Record(_) | News::Relay(_) => {}
+                News::Known | News::Companion | News::Record(..) | News::Relay(..) => {}
             }
         }
         if all.iter().all(|n| matches!(n, News::Companion)) {
@@ -64,13 +68,21 @@ impl Inbound {
         if !whole || (issues.is_empty() && unmatched.is_none()) {
             for news in all {
                 match news {
-                    News::Record(record) => {
-                        if let Err(found) = self.accept_news(&message, &record).await? {
+                    News::Record(record, row) => {
+                        if let Err(found) = self.accept_news(&message, &record, row).await? {
                             issues.extend(found);
                         }
                     }
-                    News::Relay(n) => {
-                        if let Err(found) = self.relay(&message, &resources[n]).await? {
+                    News::Relay(n, client) => {
+                        let carried = Carried {
+                            tenant: message.tenant,
+                            source: &message.member.partner.facts().id,
+                            resource: &resources[n],
+                            client: client.as_deref(),
+                            only: None,
+                            now: message.now,
+                        };
+                        if let Err(found) = self.acceptor.relay(carried).await? {
                             issues.extend(found.into_iter().map(|i| at(i, n, resources)));
                         }
                     }
@@ -102,8 +114,9 @@ impl Inbound {
         if let Some(news) = self.echo(message, resource_type, resource).await? {
             return Ok(news);
         }
-        if self.relays(message, resource_type).next().is_some() {
-            return Ok(News::Relay(n));
+        let relays: Vec<&Route> = self.relays(message, resource_type).collect();
+        if !relays.is_empty() {
+            return self.to_relay(message, resources, n, &relays).await;
         }
         let kind = match crate::record::kind_of(resource_type) {
             Some(kind) if principal(kind) => kind,
@@ -119,8 +132,27 @@ impl Inbound {
         self.record(message, kind, resources, n).await
     }
 
+    /// A relay, with whom of ours it is about. Only where 42 CFR Part 2 holds has that to be known.
+    async fn to_relay(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        n: usize,
+        routes: &[&Route],
+    ) -> Result<News, StoreError> {
+        let labels = relay_law::labels(&resources[n], routes);
+        if !labels.personal {
+            return Ok(News::Relay(n, None));
+        }
+        Ok(match self.client(message, resources, n).await? {
+            Ok(client) => News::Relay(n, Some(client)),
+            Err(their_id) if labels.part2 => News::Unmatched(their_id),
+            Err(_) => News::Relay(n, None),
+        })
+    }
+
     /// The relays that this resource takes.
-    pub(super) fn relays<'a>(
+    fn relays<'a>(
         &'a self,
         message: &'a Message<'a>,
         resource_type: &'a str,
@@ -128,13 +160,7 @@ impl Inbound {
         let from = &message.member.partner.facts().id;
         self.house()
             .relays_of(&message.tenant.id, from)
-            .filter(move |r| {
-                if r.relay_types.is_empty() {
-                    crate::record::kind_of(resource_type).is_some_and(principal)
-                } else {
-                    r.relay_types.iter().any(|t| t == resource_type)
-                }
-            })
+            .filter(move |r| r.relays(resource_type))
     }
 
     /// An echo of what we sent to this partner (contracts section 1): unchanged it ends here; an order
@@ -146,15 +172,29 @@ impl Inbound {
         resource: &Value,
     ) -> Result<Option<News>, StoreError> {
         let env = message.tenant.env(message.now);
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
         let Some((kind, value)) = identifiers(resource)
-            .find_map(|(system, value)| Some((env.kind_of_system(system)?, value)))
+            .find_map(|(system, value)| Some((env.kind_name_of_system(system)?, value)))
         else {
             return Ok(None);
         };
-        let (id, part) = split_identifier(value);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let ours = (resource_type.to_owned(), env.id(kind, id, part));
+        let (our_id, id) = match Kind::parse(kind) {
+            Some(kind) => {
+                let (id, part) = split_identifier(value);
+                (env.id(kind, id, part), id.to_owned())
+            }
+            // What was relayed there is named by our id of it.
+            None if kind == OTHER => {
+                let owner = store.resource_owner(tenant, resource_type, value).await?;
+                let Some((_, id)) = owner.filter(|(kind, _)| kind == OTHER) else {
+                    return Ok(None);
+                };
+                (value.to_owned(), id)
+            }
+            None => return Ok(None),
+        };
+        let ours = (resource_type.to_owned(), our_id);
         let partner = &message.member.partner.facts().id;
         if store
             .crosswalk(tenant, partner, std::slice::from_ref(&ours))
@@ -164,7 +204,7 @@ impl Inbound {
             return Ok(None);
         }
         let sent = store
-            .resources(tenant, kind.as_str(), id)
+            .resources(tenant, kind, &id)
             .await?
             .into_iter()
             .find(|r| r.resource_type == ours.0 && r.id == ours.1)
@@ -174,14 +214,14 @@ impl Inbound {
         if changed.is_empty() {
             return Ok(Some(News::Known));
         }
-        if kind != Kind::MedicationRequest {
+        if kind != Kind::MedicationRequest.as_str() {
             return Ok(Some(wrong(
                 "conflict",
                 "changed-outside",
                 "what we sent was changed at the partner",
             )));
         }
-        Ok(Some(event(message, id, resource, &changed)))
+        Ok(Some(event(message, &id, resource, &changed)))
     }
 
     /// A record of ours from a resource of theirs.
@@ -197,7 +237,7 @@ impl Inbound {
             Err(their_id) => return Ok(News::Unmatched(their_id)),
         };
         let env = message.tenant.env(message.now);
-        let mut bundle = vec![resources[n].clone()];
+        let mut bundle = vec![self.in_our_names(message, &resources[n]).await?];
         bundle.extend(
             resources
                 .iter()
@@ -224,7 +264,23 @@ impl Inbound {
             map.insert(kind.id_field().to_owned(), Value::String(id.clone()));
             map.insert("client_no".to_owned(), Value::String(client));
         }
+        if kind == Kind::Dispense {
+            let order = record["order_no"].as_str().unwrap_or_default();
+            if !self.went_to(message, order).await? {
+                return Ok(wrong(
+                    "not-found",
+                    "unknown-order",
+                    "it is about an order that was not sent to this partner",
+                ));
+            }
+        }
         let store = &self.house().store;
+        let row = self.their_row(message, &resources[n], env.id(kind, &id, ""));
+        if let Some(row) = &row
+            && self.is_older(message, row).await?
+        {
+            return Ok(News::Known);
+        }
         let names = [(kind.as_str().to_owned(), id)];
         let head = store
             .newest(&message.tenant.id, &names)
@@ -238,82 +294,23 @@ impl Inbound {
             Err(issues) => return Ok(News::Wrong(issues)),
         };
         let Some(head) = head else {
-            return Ok(News::Record(Box::new(known)));
+            return Ok(News::Record(Box::new(known), row));
         };
         let body = serde_json::to_vec(&known.to_json()).unwrap_or_default();
         if Acceptor::content_hash(message.tenant, &body) == head.hash {
             return Ok(News::Known);
         }
         Ok(match numbered(kind, record, version + 1) {
-            Ok(next) => News::Record(Box::new(next)),
+            Ok(next) => News::Record(Box::new(next), row),
             Err(issues) => News::Wrong(issues),
         })
-    }
-
-    /// The client whom a resource is about: by our identifier, or by their id for a patient of ours.
-    /// `Err`: their id, of nobody we know.
-    async fn client(
-        &self,
-        message: &Message<'_>,
-        resources: &[Value],
-        n: usize,
-    ) -> Result<Result<String, String>, StoreError> {
-        let env = message.tenant.env(message.now);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let subject = &resources[n]["subject"];
-        let reference = subject
-            .get("reference")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let their_id = reference
-            .rsplit_once("Patient/")
-            .map_or("", |(_, id)| id)
-            .split('/')
-            .next()
-            .unwrap_or("");
-        let patient = resources.iter().find(|r| {
-            r.get("resourceType").and_then(Value::as_str) == Some("Patient")
-                && r.get("id").and_then(Value::as_str) == Some(their_id)
-        });
-        let named = std::iter::once(&subject["identifier"])
-            .filter_map(pair)
-            .chain(patient.into_iter().flat_map(identifiers))
-            .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
-        if let Some((_, client)) = named {
-            let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
-            if store
-                .newest(tenant, &names)
-                .await?
-                .into_iter()
-                .flatten()
-                .next()
-                .is_some()
-            {
-                return Ok(Ok(client.to_owned()));
-            }
-        }
-        let partner = &message.member.partner.facts().id;
-        let row = store
-            .crosswalk_back(tenant, partner, "Patient", their_id)
-            .await?;
-        if let Some(row) = row
-            && let Some((kind, id)) = store.resource_owner(tenant, "Patient", &row.our_id).await?
-            && kind == Kind::Client.as_str()
-        {
-            return Ok(Ok(id));
-        }
-        Ok(Err(if their_id.is_empty() {
-            format!("unnamed-{}", message.id)
-        } else {
-            their_id.to_owned()
-        }))
     }
 
     async fn accept_news(
         &self,
         message: &Message<'_>,
         record: &Record,
+        row: Option<CrosswalkRow>,
     ) -> Result<Result<(), Vec<Issue>>, StoreError> {
         let arrival = Arrival {
             origin: message.member.partner.facts().id.as_str().to_owned(),
@@ -321,6 +318,7 @@ impl Inbound {
             raw: None,
             settles_raw: None,
             confirms: None,
+            crosswalk: row.into_iter().collect(),
             now: message.now,
         };
         let accepted = self
@@ -346,13 +344,13 @@ impl Inbound {
 const fn principal(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan
+        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan | Kind::Dispense
     )
 }
 
 fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<Issue>> {
     if let Some(map) = record.as_object_mut() {
-        map.insert("version".to_owned(), Value::from(version));
+        map.insert(kind.version_field().to_owned(), Value::from(version));
     }
     contract::parse(kind, &record)
 }
@@ -369,7 +367,7 @@ fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String
         "order_no": order,
         "event": "changed_outside",
         "source": "fhir",
-        "at": message.now.to_string(),
+        "at": message.received.to_string(),
         "partner": message.member.partner.facts().id.as_str(),
         "changed_elements": changed,
     });
@@ -377,7 +375,7 @@ fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String
         value["outside_status"] = Value::from(status);
     }
     match contract::parse(Kind::OrderEvent, &value) {
-        Ok(record) => News::Record(Box::new(record)),
+        Ok(record) => News::Record(Box::new(record), None),
         Err(issues) => News::Wrong(issues),
     }
 }
@@ -398,23 +396,6 @@ fn member_of_another(resources: &[Value], n: usize) -> bool {
                         .any(|x| x.get("reference").and_then(Value::as_str) == Some(&name))
                 })
     })
-}
-
-fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
-    resource
-        .get("identifier")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(pair)
-}
-
-fn pair(identifier: &Value) -> Option<(&str, &str)> {
-    Some((
-        identifier.get("system")?.as_str()?,
-        identifier.get("value")?.as_str()?,
-    ))
 }
 
 /// An issue with the entry it is in, where there are several.

@@ -66,6 +66,7 @@ impl Inbound {
             raw: None,
             settles_raw: None,
             confirms,
+            crosswalk: Vec::new(),
             now: message.now,
         };
         let accepted = self
@@ -163,6 +164,30 @@ impl Inbound {
             Some(Record::MedicationRequest(order)) => order.pharmacy_id,
             _ => None,
         })
+    }
+
+    /// Whether an order was sent to this partner, or was to be, or came from it.
+    pub(super) async fn went_to(
+        &self,
+        message: &Message<'_>,
+        order: &str,
+    ) -> Result<bool, StoreError> {
+        let store = &self.house().store;
+        let tenant = &message.tenant.id;
+        let name = [(
+            Kind::MedicationRequest.as_str().to_owned(),
+            order.to_owned(),
+        )];
+        let newest = store.newest(tenant, &name).await?;
+        let Some(stored) = newest.into_iter().flatten().next() else {
+            return Ok(false);
+        };
+        let partner = &message.member.partner.facts().id;
+        let jobs = store.chain(tenant, &stored.chain).await?;
+        Ok(stored.origin == partner.as_str()
+            || jobs
+                .iter()
+                .any(|j| j.partner == *partner && j.record.id == order))
     }
 }
 

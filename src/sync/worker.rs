@@ -24,6 +24,8 @@ use crate::sync::verdict::Verdict;
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 /// How often what is not work is done: leases, left bytes, old keys.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// Every so many rounds of housekeeping, from the first on: denials are decided anew.
+const DENIALS_EVERY: u64 = 720;
 /// The shortest nap, where something is due but held back by what will wake us anyway.
 const IDLE_MIN: Duration = Duration::from_millis(25);
 
@@ -81,9 +83,17 @@ impl Worker {
     }
 
     async fn keep_house_until(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        for round in 0_u64.. {
+            if stop.is_cancelled() {
+                return;
+            }
             if let Err(error) = self.keep_house().await {
                 tracing::warn!(%error, "housekeeping failed");
+            }
+            if round % DENIALS_EVERY == 0
+                && let Err(error) = self.decide_denials().await
+            {
+                tracing::warn!(%error, "denials could not be decided anew");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -145,6 +155,26 @@ impl Worker {
         self.probe().await?;
         house.store.prune(now).await?;
         Ok(())
+    }
+
+    /// What the gate denied, decided anew: a consent may have begun today, or a crash may have come
+    /// between a consent and what it allows.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn decide_denials(&self) -> Result<usize, StoreError> {
+        let house = self.house();
+        let mut made = 0;
+        for tenant in house.tenants.values() {
+            for client in house.store.denied_clients(&tenant.id).await? {
+                made += self
+                    .inbound
+                    .acceptor
+                    .decide_denials(tenant, &client, house.clock.now())
+                    .await?;
+            }
+        }
+        Ok(made)
     }
 
     /// Asks partners whose pause has ended whether they are there; one that is not stays paused.

@@ -6,11 +6,14 @@
 )]
 
 mod commands;
+mod corpus;
 mod doors;
 mod fixtures;
 mod floors;
+mod inbound;
 mod operate;
 mod pharmacy;
+mod relay;
 mod script;
 mod source;
 mod support;

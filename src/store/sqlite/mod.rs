@@ -282,6 +282,10 @@ impl Store for Sqlite {
         self.read("denials", |c| read::denials(c, tenant, client))
     }
 
+    async fn denied_clients(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
+        self.read("denied clients", |c| read::denied_clients(c, tenant))
+    }
+
     async fn crosswalk(
         &self,
         tenant: &TenantId,

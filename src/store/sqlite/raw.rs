@@ -110,7 +110,7 @@ pub(super) fn left(
     connection
         .prepare_cached(
             "SELECT id FROM raw WHERE tenant = ?1 AND state = 'received' AND state <> 'done'
-               AND received < ?2 ORDER BY received LIMIT ?3",
+               AND (received < ?2 OR given_status IS NOT NULL) ORDER BY received LIMIT ?3",
         )?
         .query_map(
             params![

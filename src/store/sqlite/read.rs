@@ -186,6 +186,19 @@ pub(super) fn denials(
         .collect()
 }
 
+pub(super) fn denied_clients(
+    connection: &Connection,
+    tenant: &TenantId,
+) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT DISTINCT client FROM denial
+             WHERE tenant = ?1 AND client IS NOT NULL AND open = 1 ORDER BY client",
+        )?
+        .query_map(params![tenant.as_str()], |r| r.get(0))?
+        .collect()
+}
+
 pub(super) fn denial(r: &rusqlite::Row<'_>) -> rusqlite::Result<Denial> {
     Ok(Denial {
         record: VersionRef {

@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Raw bytes by id.
     async fn raw(&self, tenant: &TenantId, raw: &RawId) -> Result<Option<StoredRaw>, StoreError>;
 
-    /// Raw bytes to be taken up again after a crash: received before `before` and not settled.
+    /// Raw bytes to be taken up again: received before `before` and not settled (after a crash), or
+    /// settled before and received again (their patient was linked), oldest first.
     async fn raws_left(
         &self,
         tenant: &TenantId,
@@ -136,6 +137,9 @@ pub trait Store: Send + Sync {
 
     /// Open denials of a client's records.
     async fn denials(&self, tenant: &TenantId, client: &str) -> Result<Vec<Denial>, StoreError>;
+
+    /// The clients who have open denials, each once.
+    async fn denied_clients(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError>;
 
     /// Crosswalk rows of (type, our id) at a partner; those that exist.
     async fn crosswalk(

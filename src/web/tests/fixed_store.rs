@@ -208,6 +208,10 @@ impl Store for Fixed {
         no("denials")
     }
 
+    async fn denied_clients(&self, _: &TenantId) -> Result<Vec<String>, StoreError> {
+        no("denied clients")
+    }
+
     async fn crosswalk(
         &self,
         _: &TenantId,

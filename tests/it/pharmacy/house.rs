@@ -4,7 +4,7 @@ use fhir_gateway::demo::sim::Journal;
 use fhir_gateway::demo::sim::pharmacy::{Options, PharmacySim, Rx};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Setup, whole};
+use crate::support::{Gateway, Setup, fixture_whole};
 
 /// The pharmacy's name in the config.
 pub(crate) const NAME: &str = "pharmacy-main";
@@ -16,10 +16,9 @@ pub(crate) struct House {
 }
 
 /// A pharmacy's block.
-pub(crate) fn block(pharmacy: &PharmacySim, ncpdp_id: &str, more: &str) -> String {
+pub(crate) fn block(ncpdp_id: &str, more: &str) -> String {
     format!(
-        "kind = \"ncpdp-script\"\nurl = \"{}\"\nncpdp_ids = [\"{ncpdp_id}\"]\ntimeout_ms = 2000\n{more}\n",
-        pharmacy.url()
+        "kind = \"ncpdp-script\"\nurl = \"{{url}}\"\nncpdp_ids = [\"{ncpdp_id}\"]\ntimeout_ms = 2000\n{more}\n"
     )
 }
 
@@ -44,7 +43,7 @@ impl House {
             .await
             .expect("a pharmacy");
         let gateway = setup
-            .block(NAME, &block(&pharmacy, &ncpdp_id, keys))
+            .partner_at(NAME, &pharmacy.url(), &block(&ncpdp_id, keys))
             .config(&route(NAME))
             .start()
             .await;
@@ -59,7 +58,7 @@ impl House {
 
     /// Submits what an order's fixture leans on; the order itself, signed now if it is not controlled.
     pub(crate) async fn prepare(&self, case: &str) -> Value {
-        let mut all = whole("medication-request", case);
+        let mut all = fixture_whole("medication-request", case);
         let context = all["context"].take();
         let one = |kind: &'static str, slot: &str| (kind, context[slot].clone());
         let mut records = vec![

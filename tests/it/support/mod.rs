@@ -29,6 +29,8 @@ pub(crate) use fake::Fake;
 
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
+/// The tenant's key.
+pub(crate) const TENANT_KEY: [u8; 32] = [7; 32];
 /// 2026-11-24T12:00:00Z, where a [`Manual`] clock begins.
 pub(crate) const BEGIN: Time = Time::from_micros(1_795_521_600_000_000);
 
@@ -44,7 +46,7 @@ pub(crate) struct Setup {
     config: String,
     clock: Option<Arc<Manual>>,
     fakes: Vec<Fake>,
-    inbound: Vec<String>,
+    callers: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -54,7 +56,7 @@ impl Setup {
             config: String::new(),
             clock: Some(Arc::new(Manual::at(BEGIN))),
             fakes: Vec::new(),
-            inbound: Vec::new(),
+            callers: Vec::new(),
         }
     }
 
@@ -71,24 +73,27 @@ impl Setup {
         self
     }
 
-    /// A partner that is `fake`: its block is `toml` with `{url}` filled in, and a caller
-    /// `{id}` may send as it.
-    pub(crate) fn partner(mut self, id: &str, fake: &Fake, toml: &str) -> Self {
-        let _ = writeln!(
-            self.config,
-            "[[partners]]\nid = \"{id}\"\n{}",
-            toml.replace("{url}", fake.url())
-        );
-        self.fakes.push(fake.clone());
-        self.inbound.push(id.to_owned());
+    /// One more caller, with these rights; its token is `{name}-token`.
+    pub(crate) fn caller(mut self, name: &str, rights: &str) -> Self {
+        self.callers.push((name.to_owned(), rights.to_owned()));
         self
     }
 
-    /// A partner at any address: its block is `toml`, and a caller `{id}` may send as it.
-    pub(crate) fn block(mut self, id: &str, toml: &str) -> Self {
-        let _ = writeln!(self.config, "[[partners]]\nid = \"{id}\"\n{toml}");
-        self.inbound.push(id.to_owned());
-        self
+    /// A partner that is `fake`: its block is `toml` with `{url}` filled in, and a caller
+    /// `{id}` may send as it.
+    pub(crate) fn partner(mut self, id: &str, fake: &Fake, toml: &str) -> Self {
+        self.fakes.push(fake.clone());
+        self.partner_at(id, fake.url(), toml)
+    }
+
+    /// The same at an address: of a simulated partner, or of nobody.
+    pub(crate) fn partner_at(mut self, id: &str, url: &str, toml: &str) -> Self {
+        let _ = writeln!(
+            self.config,
+            "[[partners]]\nid = \"{id}\"\n{}",
+            toml.replace("{url}", url)
+        );
+        self.caller(id, &format!("\"inbound:{id}\""))
     }
 
     /// The clock that the gateway will go by.
@@ -103,22 +108,18 @@ impl Setup {
     pub(crate) async fn start(self) -> Gateway {
         log::capture();
         let folder = new_folder();
-        std::fs::write(folder.join("tenant.key"), [7; 32]).expect("a key file");
+        std::fs::write(folder.join("tenant.key"), TENANT_KEY).expect("a key file");
         let mut text = format!(
             "{}\n[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"gateway.db\"\nfree_mb_min = 1\n\
              [[tenants]]\nid = \"{TENANT}\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
              key_file = \"tenant.key\"\n",
             self.config
         );
-        let inbound: Vec<(String, String)> = self
-            .inbound
-            .iter()
-            .map(|id| (id.clone(), format!("\"inbound:{id}\"")))
-            .collect();
+        let clock = self.clock();
         let callers = CALLERS
             .iter()
             .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(inbound) {
+        for (name, rights) in callers.chain(self.callers) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
@@ -126,7 +127,7 @@ impl Setup {
             );
         }
         let config = Config::parse(&text, &folder).expect("a good config");
-        let running = app::start(&config, self.clock(), Drive::ByHand)
+        let running = app::start(&config, clock, Drive::ByHand)
             .await
             .expect("a gateway");
         Gateway {
@@ -269,6 +270,41 @@ impl Gateway {
             .await
     }
 
+    /// Submits what a fixture leans on, each that is not there yet, and then its record; all accepted.
+    pub(crate) async fn submit_whole(&self, kind: &str, whole: &Value) {
+        const ROLES: &[(&str, &str)] = &[
+            ("client", "client"),
+            ("prescriber", "staff"),
+            ("staff", "staff"),
+            ("pharmacy", "pharmacy"),
+            ("laboratory", "laboratory"),
+            ("episode", "episode"),
+            ("consents", "consent"),
+            ("evaluation", "evaluation"),
+            ("orders", "medication-request"),
+        ];
+        for (role, of) in ROLES {
+            let there = match &whole["context"][*role] {
+                Value::Array(all) => all.clone(),
+                Value::Null => Vec::new(),
+                one => vec![one.clone()],
+            };
+            for record in there {
+                if *of == "evaluation" {
+                    let evaluator = record["evaluator_staff_id"].as_str().expect("who");
+                    self.accepted("staff", &fixture("staff", evaluator)).await;
+                }
+                self.accepted(of, &record).await;
+            }
+        }
+        self.accepted(kind, &whole["record"]).await;
+    }
+
+    async fn accepted(&self, kind: &str, record: &Value) {
+        let got = self.submit(kind, record).await;
+        assert_eq!(got.status, 202, "{kind}: {}", got.text());
+    }
+
     /// Submits a record as the clinic's system.
     pub(crate) async fn submit(&self, kind: &str, record: &Value) -> Got {
         self.post(&format!("/records/{kind}"), "clinic-system", record)
@@ -326,11 +362,11 @@ fn new_folder() -> PathBuf {
 
 /// The record of a fixture: `fixtures/<kind>/<case>/record.json`.
 pub(crate) fn fixture(kind: &str, case: &str) -> Value {
-    whole(kind, case)["record"].take()
+    fixture_whole(kind, case)["record"].take()
 }
 
-/// A fixture: record and context.
-pub(crate) fn whole(kind: &str, case: &str) -> Value {
+/// A fixture's record with its context.
+pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(kind)
