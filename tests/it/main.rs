@@ -5,8 +5,10 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod clinic;
 mod commands;
 mod corpus;
+mod demo;
 mod doors;
 mod fixtures;
 mod floors;

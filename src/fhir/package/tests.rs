@@ -1,3 +1,5 @@
+//! Archives that are sound, broken or mean.
+
 use std::io::Write;
 
 use super::*;

@@ -105,8 +105,8 @@ async fn only_the_pharmacy_that_was_asked_can_confirm_a_cancel() {
     let first = start(NAME, Options::default()).await;
     let second = start("pharmacy-second", other).await;
     let gateway = setup
-        .partner_at(NAME, &first.url(), &block("7701630", ""))
-        .partner_at("pharmacy-second", &second.url(), &block("7701648", ""))
+        .block(NAME, &block(&first, "7701630", ""))
+        .block("pharmacy-second", &block(&second, "7701648", ""))
         .config(&route(NAME))
         .config(&route("pharmacy-second"))
         .start()

@@ -16,9 +16,10 @@ pub(crate) struct House {
 }
 
 /// A pharmacy's block.
-pub(crate) fn block(ncpdp_id: &str, more: &str) -> String {
+pub(crate) fn block(pharmacy: &PharmacySim, ncpdp_id: &str, more: &str) -> String {
     format!(
-        "kind = \"ncpdp-script\"\nurl = \"{{url}}\"\nncpdp_ids = [\"{ncpdp_id}\"]\ntimeout_ms = 2000\n{more}\n"
+        "kind = \"ncpdp-script\"\nurl = \"{}\"\nncpdp_ids = [\"{ncpdp_id}\"]\ntimeout_ms = 2000\n{more}\n",
+        pharmacy.url()
     )
 }
 
@@ -43,7 +44,7 @@ impl House {
             .await
             .expect("a pharmacy");
         let gateway = setup
-            .partner_at(NAME, &pharmacy.url(), &block(&ncpdp_id, keys))
+            .block(NAME, &block(&pharmacy, &ncpdp_id, keys))
             .config(&route(NAME))
             .start()
             .await;
@@ -59,30 +60,7 @@ impl House {
     /// Submits what an order's fixture leans on; the order itself, signed now if it is not controlled.
     pub(crate) async fn prepare(&self, case: &str) -> Value {
         let mut all = fixture_whole("medication-request", case);
-        let context = all["context"].take();
-        let one = |kind: &'static str, slot: &str| (kind, context[slot].clone());
-        let mut records = vec![
-            one("client", "client"),
-            one("staff", "prescriber"),
-            one("pharmacy", "pharmacy"),
-        ];
-        let list = |kind: &'static str, slot: &str| {
-            let items = context[slot].as_array().cloned().unwrap_or_default();
-            items
-                .into_iter()
-                .map(move |v| (kind, v))
-                .collect::<Vec<_>>()
-        };
-        records.extend(list("staff", "staff"));
-        records.push(one("episode", "episode"));
-        records.push(one("evaluation", "evaluation"));
-        records.extend(list("consent", "consents"));
-        for (kind, record) in records {
-            if !record.is_null() {
-                let got = self.gateway.submit(kind, &record).await;
-                assert_eq!(got.status, 202, "{kind}: {}", got.text());
-            }
-        }
+        self.gateway.submit_context(&all["context"]).await;
         let mut order = all["record"].take();
         if order["epcs"].is_null() {
             order.as_object_mut().expect("an order").remove("signed_on");

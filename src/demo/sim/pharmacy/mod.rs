@@ -44,6 +44,10 @@ use keep::{Done, Keep, Word};
 pub use say::Fill;
 pub use schema::violations;
 
+/// How often it sends a message of its own until there is a clear answer, and how soon again.
+const TRIES: usize = 300;
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// What this pharmacy is like.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -249,12 +253,13 @@ impl PharmacySim {
             order_no: asked.order_no.clone(),
             ..Rx::default()
         });
+        if denied.is_none() {
+            // Before it is told: the next prescription of the order may come at once.
+            self.change(&asked.relates_to, |rx| rx.live = false);
+        }
         let receipt = self
             .tell(&rx, Some(cancel), &say::cancelled(denied))
             .await?;
-        if denied.is_none() {
-            self.change(&asked.relates_to, |rx| rx.live = false);
-        }
         for c in &mut self.keep().cancels {
             if c.message == cancel {
                 c.approved = Some(denied.is_none());
@@ -287,11 +292,11 @@ impl PharmacySim {
         Ok(sent)
     }
 
-    /// Sends any transaction about a prescription, under a new MessageID; `relates_to` names another
-    /// message than its NewRx.
+    /// Sends any transaction about a prescription, under a new MessageID, until there is a clear answer;
+    /// `relates_to` names another message than its NewRx.
     ///
     /// # Errors
-    /// No door is known, or it does not answer.
+    /// No door is known, or it does not answer for a long time.
     pub async fn tell(
         &self,
         rx: &Rx,
@@ -310,7 +315,16 @@ impl PharmacySim {
             order_no: Some(&rx.order_no),
             now: self.inner.clock.now(),
         };
-        self.send(&message, say::message(&line, body)).await
+        let bytes = say::message(&line, body);
+        for _ in 0..TRIES {
+            match self.send(&message, bytes.clone()).await {
+                Ok(receipt) if receipt.status < 500 => return Ok(receipt),
+                Err(e) if e.kind() == std::io::ErrorKind::NotConnected => return Err(e),
+                // It may have got through: the same message again, never another one.
+                Ok(_) | Err(_) => tokio::time::sleep(AGAIN).await,
+            }
+        }
+        Err(std::io::ErrorKind::TimedOut.into())
     }
 
     /// Sends these bytes to the gateway's door.
