@@ -10,6 +10,7 @@ mod doors;
 mod fixtures;
 mod floors;
 mod inbound;
+mod middle;
 mod operate;
 mod relay;
 mod source;
