@@ -140,6 +140,15 @@ impl Kind {
         }
     }
 
+    /// The field that holds the version of a record of this kind.
+    #[must_use]
+    pub const fn version_field(self) -> &'static str {
+        match self {
+            Kind::CarePlan => "rev",
+            _ => "version",
+        }
+    }
+
     /// The contract: a JSON Schema 2020-12, as served at `GET /schemas/{kind}`.
     #[must_use]
     pub const fn schema(self) -> &'static str {

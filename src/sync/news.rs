@@ -350,7 +350,7 @@ const fn principal(kind: Kind) -> bool {
 
 fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<Issue>> {
     if let Some(map) = record.as_object_mut() {
-        map.insert("version".to_owned(), Value::from(version));
+        map.insert(kind.version_field().to_owned(), Value::from(version));
     }
     contract::parse(kind, &record)
 }

@@ -224,3 +224,17 @@ async fn what_cannot_be_read_is_kept_and_receipted_and_a_bad_entry_keeps_out_its
     assert_eq!(status["parked_inbound"].as_array().map(Vec::len), Some(3));
     assert!(fixture("client", "C-1007").is_object());
 }
+
+#[tokio::test]
+async fn a_plan_of_theirs_becomes_a_plan_and_its_change_a_revision() {
+    let both = both().await;
+    both.submit_case("client", "C-1007").await;
+    let mut plan = json!({"resourceType": "CarePlan", "id": "plan-1", "status": "active",
+        "intent": "plan", "title": "One", "subject": {"reference": both.their("Patient")}});
+    both.sends(&plan).await;
+    plan["title"] = json!("Two");
+    both.sends(&plan).await;
+    let feed = both.feed().await;
+    let revisions: Vec<&Value> = feed.iter().map(|e| &e["record"]["rev"]).collect();
+    assert_eq!(revisions, [&json!(1), &json!(2)], "{}", both.parked().await);
+}

@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod corpus;
 mod doors;
 mod fixtures;
 mod floors;

@@ -128,11 +128,16 @@ impl Attempt<'_> {
                 .await?;
             return Ok(());
         }
-        // Sending the same message again is a disclosure, a read is not: if the gate does not allow it,
-        // a person decides (contracts sections 4 and 8).
-        if effect.what.find == Find::SameMessage && self.look().await?.is_some() {
-            self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
-                .await?;
+        // Sending the same message again is a disclosure; a read is not (contracts section 4).
+        if effect.what.find == Find::SameMessage
+            && let Some(hold) = self.look().await?
+        {
+            if let Hold::Settle(state, reason, held) = hold {
+                // Held by the gate: asked about when it opens. Else a person has to look.
+                let state = if held { State::Asking } else { state };
+                let settle = self.to(state, reason, held, true, Reach::Maybe);
+                self.report(None, None, Some(settle)).await?;
+            }
             return Ok(());
         }
         let rows = self.rows(effect).await?;

@@ -29,6 +29,8 @@ pub(crate) use fake::Fake;
 
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
+/// The tenant's key.
+pub(crate) const TENANT_KEY: [u8; 32] = [7; 32];
 /// 2026-11-24T12:00:00Z, where a [`Manual`] clock begins.
 pub(crate) const BEGIN: Time = Time::from_micros(1_795_521_600_000_000);
 
@@ -80,12 +82,17 @@ impl Setup {
     /// A partner that is `fake`: its block is `toml` with `{url}` filled in, and a caller
     /// `{id}` may send as it.
     pub(crate) fn partner(mut self, id: &str, fake: &Fake, toml: &str) -> Self {
+        self.fakes.push(fake.clone());
+        self.partner_at(id, fake.url(), toml)
+    }
+
+    /// The same at an address: of a simulated partner, or of nobody.
+    pub(crate) fn partner_at(mut self, id: &str, url: &str, toml: &str) -> Self {
         let _ = writeln!(
             self.config,
             "[[partners]]\nid = \"{id}\"\n{}",
-            toml.replace("{url}", fake.url())
+            toml.replace("{url}", url)
         );
-        self.fakes.push(fake.clone());
         self.caller(id, &format!("\"inbound:{id}\""))
     }
 
@@ -93,7 +100,7 @@ impl Setup {
     pub(crate) async fn start(self) -> Gateway {
         log::capture();
         let folder = new_folder();
-        std::fs::write(folder.join("tenant.key"), [7; 32]).expect("a key file");
+        std::fs::write(folder.join("tenant.key"), TENANT_KEY).expect("a key file");
         let mut text = format!(
             "{}\n[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"gateway.db\"\nfree_mb_min = 1\n\
              [[tenants]]\nid = \"{TENANT}\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
