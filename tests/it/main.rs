@@ -11,6 +11,7 @@ mod doors;
 mod fixtures;
 mod floors;
 mod inbound;
+mod intake;
 mod middle;
 mod operate;
 mod relay;
