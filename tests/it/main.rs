@@ -14,6 +14,8 @@ mod fhirpath;
 mod fixtures;
 mod floors;
 mod inbound;
+mod intake;
+mod middle;
 mod operate;
 mod pharmacy;
 mod relay;
