@@ -398,6 +398,9 @@ impl Stage {
                 );
             }
         }
+        for twice in twice(evidence) {
+            expect(false, twice);
+        }
         let harm = self.partners.pharmacy.harm();
         expect(
             harm.sum() + harm.nothing_to_cancel == 0,
@@ -419,4 +422,21 @@ impl Stage {
         let log = std::fs::read(self.site.folder().join("gateway.log")).unwrap_or_default();
         log.windows(6).any(|w| w.eq_ignore_ascii_case(b"canary"))
     }
+}
+
+/// Record versions that have two jobs of one purpose at one partner: harmless there, and still one too many.
+fn twice(evidence: &Evidence) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let mut twice = Vec::new();
+    for (name, story) in &evidence.stories {
+        for job in &story.jobs {
+            if !seen.insert((name, job.version, &job.partner, &job.purpose)) {
+                twice.push(format!(
+                    "{}/{}/{} has two jobs for {}",
+                    name.0, name.1, job.version, job.partner
+                ));
+            }
+        }
+    }
+    twice
 }

@@ -67,6 +67,8 @@ pub enum Accepted {
 pub struct Acceptor {
     house: Arc<House>,
     patients: Arc<Mutex<Patients>>,
+    /// One decider of denials at a time: two that read the same open denial would each make its job.
+    pub(super) deciding: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Clients as resources, by tenant, number, version, and whether 42 CFR Part 2 holds: their labels say so.
@@ -93,6 +95,7 @@ impl Acceptor {
         Acceptor {
             house,
             patients: Arc::default(),
+            deciding: Arc::default(),
         }
     }
 

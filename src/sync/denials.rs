@@ -21,6 +21,7 @@ impl Acceptor {
         client: &str,
         now: Time,
     ) -> Result<usize, StoreError> {
+        let _alone = self.deciding.lock().await;
         let store = self.house().store.as_ref();
         let mut made = 0;
         for denial in store.denials(&tenant.id, client).await? {

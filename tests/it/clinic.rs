@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::method;
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::support::{Fake, Setup, TENANT, fixture};
+use crate::support::{Fake, Gateway, Setup, TENANT, fixture};
 
 const CLINIC: &str = "kind = \"clinic-webhook\"\nurl = \"{url}/hook\"\nsecret = \"a secret of the test\"\n\
                       [[routes]]\nto = \"own-system\"\nkinds = [\"observation\"]";
@@ -62,10 +62,8 @@ async fn the_clinic_hears_of_a_result_and_not_of_what_it_handed_in_itself() {
 const EHR: &str = "kind = \"ehr-fhir\"\nurl = \"{url}/fhir\"\nbearer = \"x\"\npatients = \"created\"\n\
                    [[routes]]\nto = \"ehr-north\"\nkinds = [\"observation\"]";
 
-/// A node that dies between the commit of a consent and what it means for what was denied: the clinic has
-/// no answer and sends it again.
-#[tokio::test]
-async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied() {
+/// A clinic's gateway with an EHR, and an observation that is denied to it for want of a consent.
+async fn denied() -> Gateway {
     let ehr = Fake::start().await;
     let gateway = Setup::new().partner("ehr-north", &ehr, EHR).start().await;
     for (kind, case) in [
@@ -77,12 +75,18 @@ async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied()
         let got = gateway.submit(kind, &fixture(kind, case)).await;
         assert_eq!(got.status, 202, "{}", got.text());
     }
-    let status = gateway.get("/status", "admin").await.json();
-    assert_eq!(
-        (&status["jobs_made"], &status["denials_open"]),
-        (&json!(0), &json!(1))
-    );
+    assert_eq!(counts(&gateway).await, (json!(0), json!(1)));
+    gateway
+}
 
+/// Jobs made, denials open.
+async fn counts(gateway: &Gateway) -> (Value, Value) {
+    let status = gateway.get("/status", "admin").await.json();
+    (status["jobs_made"].clone(), status["denials_open"].clone())
+}
+
+/// Accepts the consent as a node would that dies right after the commit; its bytes.
+async fn consent_without_consequence(gateway: &Gateway) -> Vec<u8> {
     let body = fixture("consent", "CO-1010").to_string().into_bytes();
     let house = gateway.house();
     let tenant = house.tenants.get(&TenantId::new(TENANT)).expect("the one");
@@ -103,7 +107,15 @@ async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied()
         .await
         .expect("the store answers");
     assert!(matches!(accepted, Accepted::New(_)));
+    body
+}
 
+/// A node that dies between the commit of a consent and what it means for what was denied: the clinic has
+/// no answer and sends it again.
+#[tokio::test]
+async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied() {
+    let gateway = denied().await;
+    let body = consent_without_consequence(&gateway).await;
     let got = gateway
         .send(
             reqwest::Method::POST,
@@ -114,9 +126,23 @@ async fn a_consent_that_is_repeated_with_its_key_still_lets_go_what_was_denied()
         )
         .await;
     assert_eq!(got.status, 202, "{}", got.text());
-    let status = gateway.get("/status", "admin").await.json();
-    assert_eq!(
-        (&status["jobs_made"], &status["denials_open"]),
-        (&json!(1), &json!(0))
+    assert_eq!(counts(&gateway).await, (json!(1), json!(0)));
+}
+
+/// A start decides anew what is denied while the clinic repeats the consent.
+#[tokio::test]
+async fn what_two_decide_anew_at_once_makes_one_job() {
+    let gateway = denied().await;
+    consent_without_consequence(&gateway).await;
+    let house = gateway.house();
+    let tenant = house.tenants.get(&TenantId::new(TENANT)).expect("the one");
+    let acceptor = Acceptor::new(gateway.house());
+    let now = house.clock.now();
+    let (one, two) = tokio::join!(
+        acceptor.decide_denials(tenant, "C-1010", now),
+        acceptor.decide_denials(tenant, "C-1010", now),
     );
+    let made = one.expect("the store answers") + two.expect("the store answers");
+    assert_eq!(made, 1);
+    assert_eq!(counts(&gateway).await, (json!(1), json!(0)));
 }
