@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Evidence, Found, Wrong, split, time, took_effect};
+use super::{Evidence, Found, Job, Wrong, split, time, took_effect};
 use crate::clock::Time;
 use crate::demo::cast::{Scope, may_have};
 use crate::demo::clinic::Taken;
@@ -63,7 +63,7 @@ fn lost(evidence: &Evidence, effects: &BTreeSet<(Kind, &str, u64)>, found: &mut 
         };
         let here = effects.contains(&(taken.kind, taken.id.as_str(), taken.version));
         let accounted = match job.state.as_str() {
-            "done" => here,
+            "done" => here || took_back_nothing(job, taken, effects),
             "superseded" => !is_newest && job.reason.is_some(),
             "cancelled" | "parked" => job.reason.is_some(),
             _ => true,
@@ -85,6 +85,14 @@ fn lost(evidence: &Evidence, effects: &BTreeSet<(Kind, &str, u64)>, found: &mut 
             }
         }
     }
+}
+
+/// A cancel that found nothing to take back, of a record of which nothing ever got there.
+fn took_back_nothing(job: &Job, taken: &Taken, effects: &BTreeSet<(Kind, &str, u64)>) -> bool {
+    let ever = |(kind, id, _): &(Kind, &str, u64)| *kind == taken.kind && *id == taken.id;
+    job.purpose == "cancel"
+        && job.reason.as_deref() == Some("nothing-there")
+        && !effects.iter().any(ever)
 }
 
 /// Identifiers that name a record at its sender.

@@ -452,3 +452,21 @@ fn a_copy_that_says_something_else_is_no_delivery() {
     assert_eq!(after(|e| weight(e, "72.50")), []);
     assert_eq!(wrongs(&after(|e| weight(e, "72.5"))), [Wrong::Lost]);
 }
+
+#[test]
+fn a_cancel_that_found_nothing_is_done_only_if_nothing_ever_got_there() {
+    let cancelled = |e: &mut Evidence| {
+        let jobs = &mut plan(e).jobs;
+        jobs[0].state = "superseded".to_owned();
+        jobs[1].purpose = "cancel".to_owned();
+        jobs[1].reason = Some("nothing-there".to_owned());
+        e.journal.remove(1);
+    };
+    assert_eq!(wrongs(&after(cancelled)), [Wrong::Lost]);
+    let never = after(|e| {
+        cancelled(e);
+        e.journal.remove(0);
+        e.kept.drain(..2);
+    });
+    assert_eq!(never, []);
+}
