@@ -229,7 +229,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         names: &[(String, String)],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read_at_once("newest", |c| read::newest(c, tenant, names))
+        self.read("newest", |c| read::newest(c, tenant, names))
     }
 
     async fn versions(
@@ -237,7 +237,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         records: &[VersionRef],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read_at_once("versions", |c| read::versions(c, tenant, records))
+        self.read("versions", |c| read::versions(c, tenant, records))
     }
 
     async fn consents(
@@ -245,7 +245,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         client: &str,
     ) -> Result<Vec<StoredVersion>, StoreError> {
-        self.read_at_once("consents", |c| read::consents(c, tenant, client))
+        self.read("consents", |c| read::consents(c, tenant, client))
     }
 
     async fn resources(

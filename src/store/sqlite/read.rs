@@ -117,7 +117,8 @@ pub(super) fn resource_owner(
 ) -> rusqlite::Result<Option<(String, String)>> {
     connection
         .prepare_cached(
-            "SELECT kind, record FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
+            "SELECT kind, record FROM resource INDEXED BY resource_id
+             WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
         )?
         .query_row(params![tenant.as_str(), resource_type, our_id], |r| {
             Ok((r.get(0)?, r.get(1)?))
