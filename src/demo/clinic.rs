@@ -30,6 +30,17 @@ pub struct Taken {
     pub record: Value,
 }
 
+/// A record that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// `kind/id/version`.
+    pub name: String,
+    /// The rules that refused it, in the order of the answer.
+    pub rules: Vec<String>,
+    /// What the first of them says.
+    pub words: String,
+}
+
 /// The clinic's system. Cheap to clone.
 #[derive(Clone)]
 pub struct ClinicSystem {
@@ -41,8 +52,7 @@ pub struct ClinicSystem {
 #[derive(Default)]
 struct Ledger {
     taken: Vec<Taken>,
-    /// Records that were refused: what, and by which rules.
-    refused: Vec<(String, Vec<String>)>,
+    refused: Vec<Refused>,
     odd: Vec<String>,
 }
 
@@ -97,7 +107,7 @@ impl ClinicSystem {
             }
             return;
         }
-        let rules = rules(&heard.body);
+        let (rules, words) = problem(&heard.body);
         let odd = match step.expect {
             Expect::Refused(rule) => !rules.iter().any(|r| r == rule),
             Expect::Accepted => true,
@@ -109,7 +119,7 @@ impl ClinicSystem {
                 rules.join(", ")
             ));
         }
-        ledger.refused.push((name, rules));
+        ledger.refused.push(Refused { name, rules, words });
     }
 
     /// The door, to look at what the gateway says.
@@ -133,7 +143,7 @@ impl ClinicSystem {
 
     /// The refused records and the rules that refused them.
     #[must_use]
-    pub fn refused(&self) -> Vec<(String, Vec<String>)> {
+    pub fn refused(&self) -> Vec<Refused> {
         self.ledger().refused.clone()
     }
 
@@ -148,17 +158,19 @@ impl ClinicSystem {
     }
 }
 
-/// The rules of a problem, each once.
-fn rules(body: &[u8]) -> Vec<String> {
+/// The rules of a problem, and what the first of them says.
+fn problem(body: &[u8]) -> (Vec<String>, String) {
     let problem: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let issues = problem["issues"].as_array().map(Vec::as_slice);
-    let mut rules: Vec<String> = issues
-        .unwrap_or_default()
-        .iter()
-        .filter(|i| i["severity"] != "warning")
-        .filter_map(|i| i["rule"].as_str().map(str::to_owned))
-        .collect();
-    rules.sort_unstable();
+    let errors = || {
+        issues
+            .unwrap_or_default()
+            .iter()
+            .filter(|i| i["severity"] != "warning")
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut rules: Vec<String> = errors().map(|i| text(&i["rule"])).collect();
     rules.dedup();
-    rules
+    let words = errors().next().map(|i| text(&i["message"]));
+    (rules, words.unwrap_or_default())
 }

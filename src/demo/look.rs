@@ -36,6 +36,12 @@ impl Totals {
         self.by_state.get(state).copied().unwrap_or(0)
     }
 
+    /// Jobs that are on their way.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        self.of("waiting") + self.of("sending") + self.of("asking")
+    }
+
     /// Whether nothing moves by itself any more.
     #[must_use]
     pub fn at_rest(&self) -> bool {

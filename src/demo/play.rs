@@ -159,7 +159,7 @@ impl Stage {
         }
         // What is left of the kills comes while the rest is delivered.
         (&mut killer).await.context("the killer failed")??;
-        let totals = self.rest(options.kill).await?;
+        let totals = self.rest().await?;
         stop.cancel();
         pharmacy.await.context("the pharmacy failed")?;
         let outcome = self.count(totals, options).await?;
@@ -251,7 +251,11 @@ impl Stage {
             n => format!("; killed {n} times"),
         };
         let delivered = match look::totals(self.clinic.door()).await {
-            Some(t) => format!("{} of {} messages delivered", t.of("done"), t.jobs),
+            Some(t) => format!(
+                "{} messages delivered, {} on their way",
+                t.of("done"),
+                t.open()
+            ),
             None => "the gateway is just getting up".to_owned(),
         };
         self.say.step(&format!(
@@ -261,7 +265,7 @@ impl Stage {
 
     /// Waits until nothing moves by itself any more: twice the same picture, so that what a partner is
     /// about to tell is told.
-    async fn rest(&self, kills: u32) -> anyhow::Result<Totals> {
+    async fn rest(&self) -> anyhow::Result<Totals> {
         self.say
             .step("the week is over: waiting until everything is where it belongs");
         let begun = self.clock.monotonic();
@@ -275,18 +279,15 @@ impl Stage {
                     now.at_rest() && self.partners.at_rest() && before.as_ref() == Some(&now);
                 if quiet || late {
                     self.say.step(&format!(
-                        "{}: {} of {} messages delivered{}",
-                        if quiet {
-                            "at rest"
-                        } else {
-                            "not at rest in time"
-                        },
+                        "{}: {} messages delivered, {} replaced by newer ones, {} cancelled, {} for a person{}",
+                        if quiet { "at rest" } else { "not at rest in time" },
                         now.of("done"),
-                        now.jobs,
-                        if kills == 0 {
-                            ""
-                        } else {
-                            ", all kills survived"
+                        now.of("superseded"),
+                        now.of("cancelled"),
+                        now.of("parked"),
+                        match self.gateway.kills() {
+                            0 => String::new(),
+                            n => format!("; killed {n} times"),
                         }
                     ));
                     return Ok(now);

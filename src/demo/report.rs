@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::demo::clinic::Taken;
+use crate::demo::clinic::{Refused, Taken};
 use crate::demo::look::Totals;
 use crate::demo::recount::{Evidence, Finding, Name, Story, Wrong};
 use crate::demo::say::Say;
@@ -27,7 +27,7 @@ pub struct Outcome {
     /// The gateway's counts.
     pub totals: Totals,
     /// Records that were refused, and by which rules.
-    pub refused: Vec<(String, Vec<String>)>,
+    pub refused: Vec<Refused>,
     /// How often the gateway was killed.
     pub kills: u64,
     /// Requests of the clinic and the laboratory that got no clear answer and were sent again.
@@ -70,7 +70,7 @@ impl Outcome {
             "refused": self.refused.len(),
             "jobs": t.jobs,
             "delivered": t.of("done"),
-            "waiting": t.of("waiting") + t.of("sending") + t.of("asking"),
+            "waiting": t.open(),
             "parked": t.of("parked"),
             "cancelled": t.of("cancelled"),
             "superseded": t.of("superseded"),
@@ -94,8 +94,13 @@ impl Outcome {
         say.line(
             "Refused, as they should be (the clinic was told at once; nothing of them is kept)",
         );
-        for (name, rules) in &self.refused {
-            say.line(&format!("  {name:<40} {}", rules.join(", ")));
+        for refused in &self.refused {
+            say.line(&format!(
+                "  {:<36} {}: {}",
+                refused.name,
+                refused.rules.join(", "),
+                refused.words
+            ));
         }
         say.line("");
         say.line("Recounted at the partners, from their own books");
@@ -215,13 +220,13 @@ impl Outcome {
             self.refused.len(),
             t.jobs,
             t.of("done"),
-            t.of("waiting") + t.of("sending") + t.of("asking"),
+            t.open(),
             t.of("parked"),
             t.of("cancelled"),
             t.of("superseded"),
         ));
         say.line(&format!(
-            "{} attempts came too early, {} ended unclear, {} times a partner was asked. {} kills; {} requests to the gateway were repeated until answered; {} results came twice on purpose.",
+            "{} attempts found a partner busy, {} ended unclear, {} times a partner was asked. {} kills; {} requests to the gateway were repeated until answered; {} results came twice on purpose.",
             self.attempts("busy"),
             self.attempts("unsure"),
             self.tries().filter(|(_, asked)| *asked).count(),

@@ -65,7 +65,7 @@ pub struct Killer {
 }
 
 /// About how many requests the parties of a play receive for each that the clinic sends.
-const PER_STEP: usize = 3;
+const PER_STEP: usize = 4;
 /// How long a killer waits for activity before it kills all the same.
 const STALLED: Duration = Duration::from_millis(1500);
 

@@ -34,6 +34,7 @@ pub mod registration;
 #[cfg(test)]
 mod rules_tests;
 pub mod staff;
+pub mod words;
 pub mod writing;
 
 use std::fmt;

@@ -69,8 +69,8 @@ pub struct Acceptor {
     patients: Arc<Mutex<Patients>>,
 }
 
-/// Clients as resources, by tenant, number and version.
-type Patients = HashMap<(TenantId, String, u64), Arc<CheckedPart>>;
+/// Clients as resources, by tenant, number, version, and whether 42 CFR Part 2 holds: their labels say so.
+type Patients = HashMap<(TenantId, String, u64, bool), Arc<CheckedPart>>;
 
 /// Everything about a new version that does not depend on other jobs.
 pub(super) struct Work<'a> {
@@ -122,7 +122,7 @@ impl Acceptor {
         let hash = Self::content_hash(tenant, &body);
         let version = version_of(record);
         if let Some(known) = self.known(tenant, &version, hash).await? {
-            return Ok(known);
+            return self.with_key(tenant, &version, &arrival, known).await;
         }
         for _ in 0..MOVES_MAX {
             // Made anew as well: what moved may be what the record leans on.
@@ -134,11 +134,39 @@ impl Acceptor {
                 Err(issues) => return Ok(Accepted::Wrong(issues)),
             };
             match self.admit(&work, &arrival).await? {
-                Some(done) => return Ok(done),
+                Some(done) => return self.with_key(tenant, &version, &arrival, done).await,
                 None => tracing::debug!(kind = %record.kind(), "moved, decided again"),
             }
         }
         Err(StoreError::Full("admit: the record's chain keeps moving"))
+    }
+
+    /// A repeat under another key uses that key up, too: it belongs to this body from now on.
+    async fn with_key(
+        &self,
+        tenant: &Tenant,
+        version: &VersionRef,
+        arrival: &Arrival,
+        known: Accepted,
+    ) -> Result<Accepted, StoreError> {
+        let (Accepted::Repeat(given), Some(_)) = (&known, &arrival.idempotency) else {
+            return Ok(known);
+        };
+        for _ in 0..MOVES_MAX {
+            let head = self.newest(tenant, &version.kind, &version.id).await?;
+            let noted = Admission {
+                idempotency: arrival.idempotency.clone(),
+                head: head.map(|h| h.record.version),
+                given: given.clone(),
+                ..blank(&tenant.id, version, arrival.now)
+            };
+            match self.house.store.admit(noted).await? {
+                Admitted::Moved => {}
+                Admitted::KeyReused => return Ok(Accepted::KeyReused),
+                _ => return Ok(known),
+            }
+        }
+        Err(StoreError::Full("admit: the record keeps moving"))
     }
 
     /// A repeat or a conflict, as far as can be told before any work is done.
@@ -227,12 +255,18 @@ impl Acceptor {
         now: Time,
     ) -> Option<Arc<CheckedPart>> {
         let client = context.client.as_ref()?;
-        let name = (tenant.id.clone(), client.client_no.clone(), client.version);
+        let record = Record::Client(Box::new(client.clone()));
+        let part2 = crate::consent::labels(&record, context).part2;
+        let name = (
+            tenant.id.clone(),
+            client.client_no.clone(),
+            client.version,
+            part2,
+        );
         let lock = || self.patients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&name) {
             return Some(known.clone());
         }
-        let record = Record::Client(Box::new(client.clone()));
         let prepared = prepare(&self.house.validator, &record, context, &tenant.env(now)).ok()?;
         let part = Arc::new(prepared.parts.into_iter().next()?);
         let mut patients = lock();
@@ -351,7 +385,7 @@ impl Acceptor {
     }
 
     /// Members that older versions made and this one lacks, entered in error (contracts section 5).
-    async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
+    pub(super) async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
         let stored = self
             .house
             .store

@@ -27,6 +27,7 @@ pub mod inbound;
 pub mod intake;
 pub mod job;
 mod news;
+mod overtaken;
 pub mod ports;
 pub mod prepare;
 pub mod reason;

@@ -11,6 +11,7 @@ use crate::record::consent::Scope;
 use crate::record::{Context, Kind, Record, contract};
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
+use crate::sync::job::VersionRef;
 use crate::sync::ports::StoreError;
 
 /// Asks the gate about a relayed resource. A type that is none of our kinds counts as the one that
@@ -32,14 +33,15 @@ pub(super) fn ask(
     gate::ask(member.partner.facts(), routes, kind, labels, context, today)
 }
 
-/// The consents of a client, as a context.
+/// The consents of a client, as a context, and which versions they are: the store compares them.
 pub(super) async fn consents_of(
     house: &House,
     tenant: &Tenant,
     client: &str,
-) -> Result<Context, StoreError> {
+) -> Result<(Context, Vec<VersionRef>), StoreError> {
     let consents = house.store.consents(&tenant.id, client).await?;
-    Ok(Context {
+    let versions = consents.iter().map(|s| s.record.clone()).collect();
+    let context = Context {
         consents: consents
             .iter()
             .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
@@ -48,7 +50,8 @@ pub(super) async fn consents_of(
             })
             .collect(),
         ..Context::default()
-    })
+    };
+    Ok((context, versions))
 }
 
 /// What a relayed resource is under the law: Part 2 if its source is marked so, or if it says so.

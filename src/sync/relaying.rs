@@ -50,6 +50,8 @@ struct Known {
     /// What it refers to that is not relayed but ours.
     needs: Vec<VersionRef>,
     context: Context,
+    /// The versions of the consents in it.
+    consents: Vec<VersionRef>,
     patient: Option<std::sync::Arc<CheckedPart>>,
 }
 
@@ -173,9 +175,9 @@ impl Acceptor {
             version: newest + u64::from(carried.only.is_none()),
         };
         let jobs = store.chain(tenant, &chain_of(&relayed.record_id)).await?;
-        let (context, patient) = match carried.client {
+        let (context, consents, patient) = match carried.client {
             Some(client) => self.client_of(carried, client).await?,
-            None => (Context::default(), None),
+            None => (Context::default(), Vec::new(), None),
         };
         Ok(Ok(Some(Known {
             relayed,
@@ -185,6 +187,7 @@ impl Acceptor {
             jobs,
             needs,
             context,
+            consents,
             patient,
         })))
     }
@@ -194,8 +197,15 @@ impl Acceptor {
         &self,
         carried: Carried<'_>,
         client: &str,
-    ) -> Result<(Context, Option<std::sync::Arc<CheckedPart>>), StoreError> {
-        let mut context = consents_of(self.house(), carried.tenant, client).await?;
+    ) -> Result<
+        (
+            Context,
+            Vec<VersionRef>,
+            Option<std::sync::Arc<CheckedPart>>,
+        ),
+        StoreError,
+    > {
+        let (mut context, consents) = consents_of(self.house(), carried.tenant, client).await?;
         let stored = self
             .newest(carried.tenant, Kind::Client.as_str(), client)
             .await?;
@@ -205,7 +215,7 @@ impl Acceptor {
             context.client = Some(*client);
         }
         let patient = self.patient(carried.tenant, &context, carried.now);
-        Ok((context, patient))
+        Ok((context, consents, patient))
     }
 
     /// The admission without jobs.
@@ -215,7 +225,7 @@ impl Acceptor {
             chain: chain_of(&known.version.id),
             client: carried.client.map(str::to_owned),
             body: serde_json::to_vec(carried.resource).unwrap_or_default(),
-            context: Vec::new(),
+            context: known.consents.clone(),
             hash: known.hash,
             origin: carried.source.as_str().to_owned(),
             in_feed: false,

@@ -56,11 +56,12 @@ impl Worker {
             async move { worker.keep_house_until(stop).await }
         });
         while !stop.is_cancelled() {
+            let lease_ends = self.lease_ends();
             match self.claim(&flight).await {
                 Ok(jobs) => {
                     for job in jobs {
                         let name = (job.tenant.clone(), job.partner.clone());
-                        let id = self.spawn(&mut tasks, job);
+                        let id = self.spawn(&mut tasks, job, lease_ends);
                         flight.insert(id, name);
                     }
                 }
@@ -117,9 +118,8 @@ impl Worker {
         }
     }
 
-    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed) -> Id {
+    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed, lease_ends: Duration) -> Id {
         let worker = self.clone();
-        let lease_ends = self.lease_ends();
         tasks
             .spawn(async move { worker.process(&job, lease_ends).await })
             .id()
@@ -132,14 +132,15 @@ impl Worker {
     /// The store's.
     pub async fn step(&self) -> Result<usize, StoreError> {
         self.keep_house().await?;
+        let lease_ends = self.lease_ends();
         let jobs = self.claim(&HashMap::new()).await?;
         let count = jobs.len();
-        let lease_ends = self.lease_ends();
         let all = jobs.iter().map(|job| self.process(job, lease_ends));
         futures_util::future::join_all(all).await;
         Ok(count)
     }
 
+    /// When a lease that is asked for now ends: counted from before the claim, however long that takes.
     fn lease_ends(&self) -> Duration {
         let house = self.house();
         house.clock.monotonic() + house.settings.lease

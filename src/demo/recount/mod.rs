@@ -5,6 +5,7 @@
 //! a partner is not there: then the gateway must say where it is and why. That it says so does not make
 //! it so: what it calls done must be in the partner's journal.
 
+mod content;
 mod ehr;
 mod inbound;
 mod pharmacy;
@@ -189,6 +190,7 @@ impl Evidence {
 pub fn recount(evidence: &Evidence) -> Vec<Finding> {
     let mut found = Found::default();
     ehr::recount(evidence, &mut found);
+    content::recount(evidence, &mut found);
     pharmacy::recount(evidence, &mut found);
     inbound::recount(evidence, &mut found);
     found.0

@@ -155,7 +155,11 @@ fn well() -> Evidence {
         kept: vec![
             kept("CarePlan", "care-plan", "P-1"),
             kept("Goal", "care-plan", "P-1/goal/g1"),
-            kept("MedicationRequest", "medication-request", "RX-1"),
+            {
+                let mut copy = kept("MedicationRequest", "medication-request", "RX-1");
+                copy["status"] = json!("active");
+                copy
+            },
         ],
         scripts: vec![new_rx("M1")],
         answered: vec![Answered {
@@ -351,6 +355,7 @@ fn a_prescription_that_is_not_there_or_was_not_taken_back_is_lost() {
     assert_eq!(waits, []);
     let stopped = after(|e| {
         e.taken[4].record["state"] = json!("discontinued");
+        e.kept[2]["status"] = json!("stopped");
     });
     assert_eq!(wrongs(&stopped), [Wrong::Lost]);
     let stale = after(|e| {
@@ -418,4 +423,32 @@ fn a_report_that_was_replaced_on_its_way_is_accounted_for() {
         e.stories.entry(name).or_default().jobs[0].state = "superseded".to_owned();
     });
     assert_eq!(found, []);
+}
+
+#[test]
+fn a_copy_that_says_something_else_is_no_delivery() {
+    let found = after(|e| e.kept[2]["status"] = json!("draft"));
+    assert_eq!(wrongs(&found), [Wrong::Lost]);
+    let weight = |e: &mut Evidence, digits: &str| {
+        let value: Value = serde_json::from_str(digits).expect("a number");
+        let record = json!({
+            "measure_id": "M-1", "client_no": "C-1", "kind": "outside",
+            "vital": {"value": value},
+        });
+        e.taken.push(taken(Kind::Observation, "M-1", 1, 5, record));
+        let story = Story {
+            jobs: vec![job(EHR, 1, "copy", "done", "A9")],
+            denials: Vec::new(),
+        };
+        e.stories
+            .insert((Kind::Observation, "M-1".to_owned()), story);
+        e.journal
+            .push(line(EHR, "observation/M-1/1", 10, "created"));
+        let mut copy = kept("Observation", "observation", "M-1");
+        copy["valueQuantity"] = json!({"value": 72});
+        copy["valueQuantity"]["value"] = serde_json::from_str("72.50").expect("a number");
+        e.kept.push(copy);
+    };
+    assert_eq!(after(|e| weight(e, "72.50")), []);
+    assert_eq!(wrongs(&after(|e| weight(e, "72.5"))), [Wrong::Lost]);
 }

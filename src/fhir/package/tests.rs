@@ -1,4 +1,4 @@
-//! Archives that are sound, broken or mean.
+//! The package reader: what a package holds is read, and tricks with archives are refused.
 
 use std::io::Write;
 

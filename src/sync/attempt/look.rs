@@ -113,7 +113,10 @@ impl Attempt<'_> {
             .filter(|r| r.to == *to && r.relays(resource_type))
             .collect();
         let context = match &self.job.client {
-            Some(client) => relay_law::consents_of(self.house, self.tenant, client).await?,
+            Some(client) => {
+                let consents = relay_law::consents_of(self.house, self.tenant, client);
+                consents.await?.0
+            }
             None => Context::default(),
         };
         let labels = relay_law::labels(&resource, &routes);

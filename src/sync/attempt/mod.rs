@@ -6,6 +6,7 @@
 //! have run out; never decides what an answer means (see [`retry::decide`]).
 
 mod look;
+mod rest;
 
 use std::time::Duration;
 
@@ -42,6 +43,14 @@ pub struct Attempt<'a> {
     pub lease_ends: Duration,
 }
 
+/// What was heard of a send or a question.
+struct Heard {
+    asking: bool,
+    answer: Answer,
+    started: Time,
+    took: Duration,
+}
+
 /// What keeps a job from being sent now.
 enum Hold {
     /// It waits or parks, for this reason; the gate's hold is one.
@@ -61,8 +70,11 @@ impl Attempt<'_> {
         if self.job.state == State::Asking {
             return self.ask().await;
         }
+        if let Some(hold) = self.overtaken().await? {
+            return self.held(hold, 0).await;
+        }
         if let Some(hold) = self.look().await? {
-            return self.held(hold).await;
+            return self.held(hold, 0).await;
         }
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
@@ -94,13 +106,12 @@ impl Attempt<'_> {
                     .map(|r| r == Reported::Stored && !last);
             }
             Some(hold) => {
-                self.held(hold).await?;
+                self.held(hold, effect.n).await?;
                 return Ok(false);
             }
         }
-        let (answer, started, took) = self.timed(effect, &rows, false).await;
-        self.conclude(effect, last, false, answer, started, took)
-            .await
+        let heard = self.timed(effect, &rows, false).await;
+        self.conclude(effect, last, heard).await
     }
 
     /// Asks about the first open effect.
@@ -133,10 +144,8 @@ impl Attempt<'_> {
         if self.lease_is_over() {
             return Ok(());
         }
-        let (answer, started, took) = self.timed(effect, &rows, true).await;
-        let goes_on = self
-            .conclude(effect, last, true, answer, started, took)
-            .await?;
+        let heard = self.timed(effect, &rows, true).await;
+        let goes_on = self.conclude(effect, last, heard).await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
             self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
@@ -145,7 +154,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    async fn timed(&self, effect: &Effect, rows: &Rows, asking: bool) -> (Answer, Time, Duration) {
+    async fn timed(&self, effect: &Effect, rows: &Rows, asking: bool) -> Heard {
         let started = self.house.clock.now();
         let delivery = Delivery {
             job: self.job,
@@ -166,8 +175,12 @@ impl Attempt<'_> {
         let answer = tokio::time::timeout(timeout + LEASE_MARGIN, sent)
             .await
             .unwrap_or_else(|_| Answer::new(Verdict::Unsure, Reason::TimedOut));
-        let took = self.house.clock.now().since(started);
-        (answer, started, took)
+        Heard {
+            asking,
+            answer,
+            started,
+            took: self.house.clock.now().since(started),
+        }
     }
 
     /// Writes what an answer means. Whether the next effect is to be sent.
@@ -175,11 +188,14 @@ impl Attempt<'_> {
         &self,
         effect: &Effect,
         last: bool,
-        asking: bool,
-        answer: Answer,
-        started: Time,
-        took: Duration,
+        heard: Heard,
     ) -> Result<bool, StoreError> {
+        let Heard {
+            asking,
+            answer,
+            started,
+            took,
+        } = heard;
         let now = self.house.clock.now();
         let facts = Facts {
             attempts: self.job.attempts,
@@ -214,7 +230,7 @@ impl Attempt<'_> {
                 self.finish().await?;
                 Some(self.done(reason))
             }
-            step => Some(self.step(step, &decision)),
+            step => Some(self.rests(self.step(step, &decision, effect.n)).await?),
         };
         let row = AttemptRow {
             effect: effect.n,
@@ -236,21 +252,23 @@ impl Attempt<'_> {
             ..self.empty(now)
         };
         let stored = self.house.store.report(report).await? == Reported::Stored;
+        if let (true, true, Some(remote)) = (stored, accepted, answer.remote) {
+            self.patient_found(effect, remote).await?;
+        }
         Ok(stored && accepted && !last)
     }
 
-    /// Where a step leads.
-    fn step(&self, step: Step, decision: &Decision) -> Settle {
+    /// Where a step leads that was taken at an effect.
+    fn step(&self, step: Step, decision: &Decision, at: u32) -> Settle {
         let (state, due, reason) = match step {
             Step::Done(reason) => (State::Done, self.house.clock.now(), reason),
             Step::Wait { until, reason } => (State::Waiting, until, reason),
             Step::Ask { until, reason } => (State::Asking, until, reason),
             Step::Park(reason) => (State::Parked, self.house.clock.now(), reason),
         };
-        let some_done = self.job.effects.iter().any(|e| e.done);
         let reach = if state == State::Done {
             Reach::There
-        } else if decision.unsure || some_done {
+        } else if decision.unsure || self.sent_before(at) {
             Reach::Maybe
         } else {
             Reach::Not
@@ -265,9 +283,15 @@ impl Attempt<'_> {
         }
     }
 
-    async fn held(&self, hold: Hold) -> Result<(), StoreError> {
+    async fn held(&self, hold: Hold, at: u32) -> Result<(), StoreError> {
         if let Hold::Settle(state, reason, held) = hold {
-            let settle = self.to(state, reason, held, self.job.unsure, self.reach());
+            let reach = if self.job.unsure || self.sent_before(at) {
+                Reach::Maybe
+            } else {
+                Reach::Not
+            };
+            let settle = self.to(state, reason, held, self.job.unsure, reach);
+            let settle = self.rests(settle).await?;
             self.report(None, None, Some(settle)).await?;
         }
         Ok(())
@@ -304,14 +328,6 @@ impl Attempt<'_> {
 
     fn policy(&self) -> Policy {
         serde_json::from_str(&self.job.policy).unwrap_or_else(|_| self.member.policy.clone())
-    }
-
-    fn reach(&self) -> Reach {
-        if self.job.unsure || self.job.effects.iter().any(|e| e.done) {
-            Reach::Maybe
-        } else {
-            Reach::Not
-        }
     }
 
     fn effect_done(

@@ -8,10 +8,11 @@
 mod fake;
 mod log;
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fhir_gateway::app::{self, Drive, Running};
@@ -142,6 +143,7 @@ impl Setup {
             folder,
             config,
             fakes: self.fakes,
+            clients: Mutex::default(),
         }
     }
 }
@@ -182,6 +184,7 @@ pub(crate) struct Gateway {
     folder: PathBuf,
     config: Config,
     fakes: Vec<Fake>,
+    clients: Mutex<HashMap<String, Http>>,
 }
 
 impl Gateway {
@@ -232,6 +235,25 @@ impl Gateway {
         self.running = Some(running);
     }
 
+    /// The client of a caller, made once: each reads the system's certificates.
+    fn client(&self, caller: &str) -> Http {
+        let mut clients = self.clients.lock().expect("nobody panicked here");
+        let known = clients.entry(caller.to_owned()).or_insert_with(|| {
+            let credential = if caller.is_empty() {
+                Credential::None
+            } else {
+                Credential::Fixed(Secret::new(format!("{caller}-token")))
+            };
+            Http::new(&HttpSettings {
+                credential,
+                body_max: 16 << 20,
+                ..HttpSettings::default()
+            })
+            .expect("a client")
+        });
+        known.clone()
+    }
+
     /// One request, as the caller of that name; nobody if it is empty.
     pub(crate) async fn send(
         &self,
@@ -241,17 +263,7 @@ impl Gateway {
         headers: &[(&'static str, &str)],
         body: Option<(&str, Vec<u8>)>,
     ) -> Got {
-        let credential = if caller.is_empty() {
-            Credential::None
-        } else {
-            Credential::Fixed(Secret::new(format!("{caller}-token")))
-        };
-        let http = Http::new(&HttpSettings {
-            credential,
-            body_max: 16 << 20,
-            ..HttpSettings::default()
-        })
-        .expect("a client");
+        let http = self.client(caller);
         let url = format!("{}{path}", self.url());
         let ask = Ask {
             method,

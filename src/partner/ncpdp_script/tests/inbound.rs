@@ -200,3 +200,33 @@ fn repeats_are_known_by_sender_and_message_id_and_answers_have_the_right_ids() {
         );
     }
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
+
+    /// Cut, doubled, overwritten anywhere: read or refused, and the sender has a Status that a strict reader takes.
+    #[test]
+    fn whatever_comes_is_answered_with_a_status(
+        at in 0usize..2000, length in 0usize..200, put in proptest::collection::vec(proptest::num::u8::ANY, 0..40),
+    ) {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/dispense/partial/script.xml");
+        let mut bytes = std::fs::read(path).expect("a fixture");
+        let start = at.min(bytes.len());
+        let end = (start + length).min(bytes.len());
+        bytes.splice(start..end, put);
+        let partner = partner("url = \"https://pharmacy.example/script\"");
+        let parked = partner.decode("", &bytes).is_err();
+        let sender_id = partner.envelope("", &bytes).sender_id;
+        let reply = partner.reply(&RawReceipt {
+            id: "RAW1",
+            sender_id: sender_id.as_deref(),
+            message: &MessageId::new("01KAJ8Z2Q0M4T6V8X0Y9"),
+            now: NOW,
+            parked,
+            bytes: &bytes,
+        });
+        let root = super::super::xml::read(&reply.body).expect("XML");
+        proptest::prop_assert_eq!(crate::demo::sim::pharmacy::violations(&root), Vec::<String>::new());
+        proptest::prop_assert_eq!(root.text_at("Body/Status/Code"), Some(if parked { "000" } else { "010" }));
+    }
+}
