@@ -6,6 +6,7 @@
 )]
 
 mod commands;
+mod consents;
 mod corpus;
 mod doors;
 mod fixtures;
