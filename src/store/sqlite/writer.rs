@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
@@ -212,13 +213,26 @@ fn give_up(connection: &Connection) {
 /// # Errors
 /// The file cannot be opened, or another process has it.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.set_prepared_statement_cache_capacity(256);
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let mut connection = Connection::open(path)?;
+    tune(&mut connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
     Ok(connection)
+}
+
+/// What every connection has, reading or writing.
+///
+/// # Errors
+/// SQLite's.
+pub fn tune(connection: &mut Connection) -> rusqlite::Result<()> {
+    #[cfg(test)]
+    super::tests::plans::watch(connection)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    // Else a parameter that is compared with a column of a partial index's condition (`kind = ?`) makes
+    // SQLite prepare the statement anew at each execution.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))
 }
