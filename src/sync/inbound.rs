@@ -45,8 +45,8 @@ pub(super) enum Fate {
     Done,
     /// Something in it could not be understood, checked or placed.
     Parked(Vec<Issue>),
-    /// It waits for this patient of theirs to be linked.
-    Unmatched(String),
+    /// It waits for this patient of theirs to be linked; what is wrong with the rest of it.
+    Unmatched(String, Vec<Issue>),
 }
 
 impl Inbound {
@@ -119,9 +119,9 @@ impl Inbound {
         let (state, issues, unmatched) = match fate {
             Fate::Done => (RawState::Done, Vec::new(), None),
             Fate::Parked(issues) => (RawState::Parked, issues, None),
-            Fate::Unmatched(their_id) => (
+            Fate::Unmatched(their_id, issues) => (
                 RawState::Unmatched,
-                Vec::new(),
+                issues,
                 Some((member.partner.facts().id.clone(), their_id)),
             ),
         };

@@ -7,6 +7,7 @@
 
 mod clinic;
 mod commands;
+mod consents;
 mod corpus;
 mod demo;
 mod doors;

@@ -257,6 +257,18 @@ impl Store for Sqlite {
         self.read("resources", |c| read::resources(c, tenant, kind, id))
     }
 
+    async fn resource_versions(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.read("resource_versions", |c| {
+            read::resource_versions(c, tenant, resource_type, our_id, limit)
+        })
+    }
+
     async fn resource_owner(
         &self,
         tenant: &TenantId,

@@ -11,7 +11,6 @@ mod rest;
 use std::time::Duration;
 
 use crate::clock::Time;
-use crate::record::{Kind, Record};
 use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, Find, Reach, State};
@@ -96,14 +95,24 @@ impl Attempt<'_> {
     /// One effect. Whether the next one is to be sent.
     async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
-        match self.ready(effect, &rows) {
+        let ready = match self.survivor(effect).await? {
+            // Told before: their name for the merged patient is the survivor's, which is not to be
+            // written over.
+            Some(survivor) if self.name_there(effect, &rows) == Some(&survivor.id) => {
+                Some(Hold::Skip)
+            }
+            _ => self.ready(effect, &rows),
+        };
+        match ready {
             None => {}
             Some(Hold::Skip) => {
                 let done = self.effect_done(effect, None);
-                return self
-                    .report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
-                    .await
-                    .map(|r| r == Reported::Stored && !last);
+                let over = last.then(|| self.done(Reason::NotNeeded));
+                let stored = self.report(None, Some(done), over).await? == Reported::Stored;
+                if stored && last {
+                    self.merged().await?;
+                }
+                return Ok(stored && !last);
             }
             Some(hold) => {
                 self.held(hold, effect.n).await?;
@@ -223,13 +232,14 @@ impl Attempt<'_> {
                 .told_by_answer(self.tenant, self.job, effect.n, attempt, told)
                 .await?;
         }
-        let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));
+        let remote = match self.survivor(effect).await? {
+            Some(survivor) if accepted => Some(survivor),
+            _ => answer.remote.clone(),
+        };
+        let done = accepted.then(|| self.effect_done(effect, remote));
         let settle = match decision.step {
             Step::Done(_) if !last => None,
-            Step::Done(reason) => {
-                self.finish().await?;
-                Some(self.done(reason))
-            }
+            Step::Done(reason) => Some(self.done(reason)),
             step => Some(self.rests(self.step(step, &decision, effect.n)).await?),
         };
         let row = AttemptRow {
@@ -254,6 +264,9 @@ impl Attempt<'_> {
         let stored = self.house.store.report(report).await? == Reported::Stored;
         if let (true, true, Some(remote)) = (stored, accepted, answer.remote) {
             self.patient_found(effect, remote).await?;
+        }
+        if stored && accepted && last {
+            self.merged().await?;
         }
         Ok(stored && accepted && !last)
     }
@@ -293,35 +306,6 @@ impl Attempt<'_> {
             let settle = self.to(state, reason, held, self.job.unsure, reach);
             let settle = self.rests(settle).await?;
             self.report(None, None, Some(settle)).await?;
-        }
-        Ok(())
-    }
-
-    /// After a merge arrived, the merged patient's name there is the survivor's (contracts section 6).
-    async fn finish(&self) -> Result<(), StoreError> {
-        if self.job.record.kind != Kind::ClientMerge.as_str() {
-            return Ok(());
-        }
-        let Some((Record::ClientMerge(merge), _)) = self.record().await? else {
-            return Ok(());
-        };
-        let env = self.tenant.env(self.house.clock.now());
-        let name = |client: &str| ("Patient".to_owned(), env.id(Kind::Client, client, ""));
-        let store = self.house.store.as_ref();
-        let survivor = name(&merge.survivor_client_no);
-        let rows = store
-            .crosswalk(&self.tenant.id, &self.job.partner, &[survivor])
-            .await?;
-        if let Some(mut row) = rows.into_iter().next() {
-            row.our_id = name(&merge.merged_client_no).1;
-            store
-                .link(
-                    &self.tenant.id,
-                    row,
-                    Some(merge.merged_client_no.clone()),
-                    env.now,
-                )
-                .await?;
         }
         Ok(())
     }
