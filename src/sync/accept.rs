@@ -124,11 +124,15 @@ impl Acceptor {
         if let Some(known) = self.known(tenant, &version, hash).await? {
             return Ok(known);
         }
-        let work = match self.work(tenant, record, body, hash, arrival.now).await? {
-            Ok(work) => work,
-            Err(issues) => return Ok(Accepted::Wrong(issues)),
-        };
         for _ in 0..MOVES_MAX {
+            // Made anew as well: what moved may be what the record leans on.
+            let work = self
+                .work(tenant, record, body.clone(), hash, arrival.now)
+                .await?;
+            let work = match work {
+                Ok(work) => work,
+                Err(issues) => return Ok(Accepted::Wrong(issues)),
+            };
             match self.admit(&work, &arrival).await? {
                 Some(done) => return Ok(done),
                 None => tracing::debug!(kind = %record.kind(), "moved, decided again"),

@@ -39,10 +39,7 @@ impl Inbound {
             Ok(record) => record,
             Err(issues) => return Ok(Err(issues)),
         };
-        let confirms = match (told.cancel_confirmed, &told.relates_to) {
-            (Some(approved), Some(cancel)) => Some((MessageId::new(cancel), approved)),
-            _ => None,
-        };
+        let confirms = self.confirms(message, &told).await?;
         let arrival = Arrival {
             origin: message.member.partner.facts().id.as_str().to_owned(),
             idempotency: None,
@@ -68,6 +65,23 @@ impl Inbound {
                 )])
             }
         })
+    }
+
+    /// What it says of a cancel, if that is a message of ours to this very partner.
+    async fn confirms(
+        &self,
+        message: &Message<'_>,
+        told: &Told,
+    ) -> Result<Option<(MessageId, bool)>, StoreError> {
+        let (Some(approved), Some(cancel)) = (told.cancel_confirmed, &told.relates_to) else {
+            return Ok(None);
+        };
+        let partner = &message.member.partner.facts().id;
+        let store = &self.house().store;
+        let job = store
+            .job_of_message(&message.tenant.id, partner, cancel)
+            .await?;
+        Ok(job.map(|_| (MessageId::new(cancel), approved)))
     }
 
     /// The order that it is about: what the message of ours that it answers brought, else the order

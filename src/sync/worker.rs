@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
@@ -180,15 +181,21 @@ impl Worker {
     /// Asks partners whose pause has ended whether they are there; one that is not stays paused.
     async fn probe(&self) -> Result<(), StoreError> {
         let house = self.house();
-        let due = house.store.probes_due(house.clock.now()).await?;
-        let all = due.iter().map(|(t, p)| self.probe_one(t, p));
+        let now = house.clock.now();
+        let due = house.store.probes_due(now).await?;
+        let all = due.iter().map(|(t, p)| self.probe_one(t, p, now));
         for result in futures_util::future::join_all(all).await {
             result?;
         }
         Ok(())
     }
 
-    async fn probe_one(&self, tenant: &TenantId, partner: &PartnerId) -> Result<(), StoreError> {
+    async fn probe_one(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        asked: Time,
+    ) -> Result<(), StoreError> {
         let house = self.house();
         let Some(member) = house.member(tenant, partner) else {
             return Ok(());
@@ -203,7 +210,7 @@ impl Worker {
             }
         };
         tracing::info!(%partner, well = pause.is_none(), reason = answer.reason.as_str(), "probe");
-        house.store.pause(tenant, partner, pause).await
+        house.store.probed(tenant, partner, asked, pause).await
     }
 
     async fn claim(

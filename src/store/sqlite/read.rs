@@ -3,10 +3,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, int};
-use crate::clock::Time;
 use crate::ids::{Hash, PartnerId, TenantId};
 use crate::sync::job::{Chain, ChainJob, VersionRef};
-use crate::sync::ports::{CrosswalkRow, Denial, Given, ResourceRow, StoredVersion};
+use crate::sync::ports::{Denial, Given, ResourceRow, StoredVersion};
 
 pub(super) fn idempotent(
     connection: &Connection,
@@ -212,49 +211,6 @@ pub(super) fn denial(r: &rusqlite::Row<'_>) -> rusqlite::Result<Denial> {
     })
 }
 
-pub(super) fn crosswalk(
-    connection: &Connection,
-    tenant: &TenantId,
-    partner: &PartnerId,
-    ours: &[(String, String)],
-) -> rusqlite::Result<Vec<CrosswalkRow>> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {} FROM crosswalk WHERE tenant = ?1 AND partner = ?2 AND type = ?3 AND our_id = ?4",
-        rows::CROSSWALK
-    ))?;
-    let mut out = Vec::new();
-    for (resource_type, our_id) in ours {
-        let row = query
-            .query_row(
-                params![tenant.as_str(), partner.as_str(), resource_type, our_id],
-                rows::crosswalk,
-            )
-            .optional()?;
-        out.extend(row);
-    }
-    Ok(out)
-}
-
-pub(super) fn crosswalk_back(
-    connection: &Connection,
-    tenant: &TenantId,
-    partner: &PartnerId,
-    resource_type: &str,
-    their_id: &str,
-) -> rusqlite::Result<Option<CrosswalkRow>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM crosswalk WHERE tenant = ?1 AND partner = ?2 AND type = ?3 AND their_id = ?4
-             LIMIT 1",
-            rows::CROSSWALK
-        ))?
-        .query_row(
-            params![tenant.as_str(), partner.as_str(), resource_type, their_id],
-            rows::crosswalk,
-        )
-        .optional()
-}
-
 pub(super) fn feed(
     connection: &Connection,
     tenant: &TenantId,
@@ -277,28 +233,4 @@ pub(super) fn feed(
             |r| Ok((r.get(12)?, rows::stored_version(r)?)),
         )?
         .collect()
-}
-
-/// Counts refused inputs.
-pub(super) fn count_refusals(
-    connection: &Connection,
-    tenant: &TenantId,
-    refusals: &[crate::sync::ports::Refusal],
-    now: Time,
-) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO refusal VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
-         ON CONFLICT DO UPDATE SET n = n + 1, last = ?6",
-    )?;
-    for r in refusals {
-        put.execute(params![
-            tenant.as_str(),
-            r.kind,
-            r.rule,
-            r.pointer,
-            r.caller,
-            now.micros()
-        ])?;
-    }
-    Ok(())
 }

@@ -22,9 +22,9 @@ const QUEUE_MAX: usize = 4096;
 
 /// Tells a caller how it ended, once that is known.
 type Finish = Box<dyn FnOnce(Option<&Failure>) + Send>;
-/// A call: does its work on the connection, or is told why there is none; whether it did its work, and
-/// how to tell.
-type Call = Box<dyn FnOnce(Result<&Connection, &Failure>) -> (bool, Finish) + Send>;
+/// A call: does its work on the connection, or is told why there is none; why it did not do its work, if
+/// it did not, and how to tell.
+type Call = Box<dyn FnOnce(Result<&Connection, &Failure>) -> (Option<Failure>, Finish) + Send>;
 
 /// Why a call did not happen.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Failure {
     fn of(error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Failure::Full,
-            // SQLite's message names tables and columns, never values that we bind.
+            // What SQLite says names tables and columns, never values that we bind.
             _ => Failure::Other(error.to_string().into()),
         }
     }
@@ -60,7 +60,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on a connection. `changed` rings after each commit.
+    /// Starts the thread on a connection. `changed` rings after each commit that changed something.
     ///
     /// # Errors
     /// No thread can be started.
@@ -94,7 +94,7 @@ impl Writer {
                     Err(_) => Err(Failure::Other("a call panicked".into())),
                 },
             };
-            let done = result.is_ok();
+            let failure = result.as_ref().err().cloned();
             let finish: Finish = Box::new(move |failure: Option<&Failure>| {
                 let outcome = match (result, failure) {
                     (Ok(value), None) => Ok(value),
@@ -104,7 +104,7 @@ impl Writer {
                 // Who no longer waits need not hear.
                 drop(tell.send(outcome));
             });
-            (done, finish)
+            (failure, finish)
         });
         let calls = self.calls.as_ref().ok_or(StoreError::Full(operation))?;
         match calls.try_send(call) {
@@ -140,26 +140,30 @@ fn write(connection: &Connection, queue: &Receiver<Call>, changed: &Notify) {
         {
             group.push(next);
         }
+        let before = connection.total_changes();
         commit(connection, group);
-        changed.notify_one();
+        if connection.total_changes() != before {
+            changed.notify_one();
+        }
     }
 }
 
-/// One group, one commit.
+/// One group, one commit. Whoever fails in it fails alone, as long as SQLite keeps the transaction.
 fn commit(connection: &Connection, group: Vec<Call>) {
     let mut finishes: Vec<Finish> = Vec::with_capacity(group.len());
     for call in group {
         if connection.is_autocommit()
-            && let Err(error) = begin(connection)
+            && let Err(error) = connection.execute_batch("BEGIN IMMEDIATE")
         {
             let failure = Failure::of(&error);
             call(Err(&failure)).1(Some(&failure));
             continue;
         }
-        finishes.push(savepoint(connection, call));
-        if connection.is_autocommit() {
-            // SQLite gave the whole transaction up (a full disk): all that was in it is gone.
-            finishes.drain(..).for_each(|f| f(Some(&Failure::Full)));
+        let (finish, lost) = savepoint(connection, call);
+        finishes.push(finish);
+        if let Some(failure) = lost {
+            // All that was in the transaction is gone; nobody was told yes yet.
+            finishes.drain(..).for_each(|f| f(Some(&failure)));
         }
     }
     let mut failure = None;
@@ -167,29 +171,40 @@ fn commit(connection: &Connection, group: Vec<Call>) {
         && let Err(error) = connection.execute_batch("COMMIT")
     {
         failure = Some(Failure::of(&error));
-        drop(connection.execute_batch("ROLLBACK"));
+        give_up(connection);
     }
     finishes.into_iter().for_each(|f| f(failure.as_ref()));
 }
 
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")
+/// One call in a savepoint of its own; why the whole transaction was lost by it, if it was.
+fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
+    if let Err(error) = connection.execute_batch("SAVEPOINT one") {
+        let failure = Failure::of(&error);
+        give_up(connection);
+        return (call(Err(&failure)).1, Some(failure));
+    }
+    let (failure, finish) = call(Ok(connection));
+    if connection.is_autocommit() {
+        // SQLite gave the transaction up (a full disk, an I/O error).
+        return (finish, Some(failure.unwrap_or(Failure::Full)));
+    }
+    let end = if failure.is_some() {
+        "ROLLBACK TO one; RELEASE one"
+    } else {
+        "RELEASE one"
+    };
+    if let Err(error) = connection.execute_batch(end) {
+        give_up(connection);
+        return (finish, Some(Failure::of(&error)));
+    }
+    (finish, None)
 }
 
-fn savepoint(connection: &Connection, call: Call) -> Finish {
-    if let Err(error) = connection.execute_batch("SAVEPOINT one") {
-        return call(Err(&Failure::of(&error))).1;
-    }
-    let (done, finish) = call(Ok(connection));
+/// Gives the transaction up, if there is one left.
+fn give_up(connection: &Connection) {
     if !connection.is_autocommit() {
-        let end = if done {
-            "RELEASE one"
-        } else {
-            "ROLLBACK TO one; RELEASE one"
-        };
-        drop(connection.execute_batch(end));
+        drop(connection.execute_batch("ROLLBACK"));
     }
-    finish
 }
 
 /// Opens the writing connection: WAL, FULL, and nobody else may write.

@@ -121,13 +121,11 @@ impl Attempt<'_> {
         if effect.what.find == Find::SameMessage
             && let Some(hold) = self.look().await?
         {
-            if let Hold::Settle(_, reason, held) = hold {
-                self.report(
-                    None,
-                    None,
-                    Some(self.to(State::Asking, reason, held, true, Reach::Maybe)),
-                )
-                .await?;
+            if let Hold::Settle(state, reason, held) = hold {
+                // Held by the gate: asked about when it opens. Else a person has to look.
+                let state = if held { State::Asking } else { state };
+                let settle = self.to(state, reason, held, true, Reach::Maybe);
+                self.report(None, None, Some(settle)).await?;
             }
             return Ok(());
         }

@@ -192,7 +192,17 @@ pub trait Store: Send + Sync {
     /// Partners whose pause by outage has ended and that want a probe.
     async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError>;
 
-    /// Pauses a partner (until, why) or ends its pause.
+    /// What a probe found of a partner that [`Store::probes_due`] named at `asked`: `None` ends its pause,
+    /// else it lasts until then. A pause by a person, or one that an outage began since, stays.
+    async fn probed(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        asked: Time,
+        again: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError>;
+
+    /// A person pauses a partner (until, why) or ends its pause, whatever its cause.
     async fn pause(
         &self,
         tenant: &TenantId,

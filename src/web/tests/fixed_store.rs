@@ -69,6 +69,16 @@ impl Store for Fixed {
         Ok(())
     }
 
+    async fn probed(
+        &self,
+        _: &TenantId,
+        _: &PartnerId,
+        _: Time,
+        _: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError> {
+        no("probed")
+    }
+
     async fn pause(
         &self,
         _: &TenantId,
