@@ -13,6 +13,7 @@ use fhir_gateway::record::{Context, Kind, MapEnv, Record, contract};
 use fhir_gateway::sync::job::Purpose;
 use fhir_gateway::sync::ports::{CheckedPart, Outgoing, Partner};
 use fhir_gateway::sync::prepare::prepare;
+use fhir_gateway::web::TokenHash;
 
 use crate::mix::twenty;
 
@@ -60,11 +61,14 @@ impl Bench {
     /// Makes everything ready; `folder` gets a key file.
     pub(crate) fn new(folder: &Path) -> Self {
         std::fs::write(folder.join("steps.key"), [7; 32]).expect("a key");
-        let text = "[store]\npath = \"x.db\"\n[[tenants]]\nid = \"clinic\"\nzone = \"America/New_York\"\n\
+        let hash = TokenHash::of("nobody").hex();
+        let text = format!(
+            "[store]\npath = \"x.db\"\n[[tenants]]\nid = \"clinic\"\nzone = \"America/New_York\"\n\
             base = \"https://clinic.example\"\nkey_file = \"steps.key\"\n[[partners]]\nid = \"ehr\"\n\
             kind = \"ehr-fhir\"\nurl = \"http://127.0.0.1:9/fhir\"\npatients = \"created\"\n\
-            create = \"conditional\"\n";
-        let config = Config::parse(text, folder).expect("a config");
+            create = \"conditional\"\n[[tokens]]\nname = \"x\"\nsha256 = \"{hash}\"\nrights = [\"submit\"]\n"
+        );
+        let config = Config::parse(&text, folder).expect("a config");
         let tenant = &config.tenants[0];
         let clock = System::default();
         let begun = clock.monotonic();

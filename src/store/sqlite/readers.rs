@@ -45,6 +45,7 @@ impl Readers {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.set_prepared_statement_cache_capacity(64);
+        super::writer::settled_plans(&connection)?;
         connection.busy_timeout(Duration::from_secs(5))?;
         Ok(connection)
     }

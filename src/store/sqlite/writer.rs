@@ -153,7 +153,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
     let mut finishes: Vec<Finish> = Vec::with_capacity(group.len());
     for call in group {
         if connection.is_autocommit()
-            && let Err(error) = connection.execute_batch("BEGIN IMMEDIATE")
+            && let Err(error) = say(connection, "BEGIN IMMEDIATE")
         {
             let failure = Failure::of(&error);
             call(Err(&failure)).1(Some(&failure));
@@ -168,7 +168,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
     }
     let mut failure = None;
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("COMMIT")
+        && let Err(error) = say(connection, "COMMIT")
     {
         failure = Some(Failure::of(&error));
         give_up(connection);
@@ -178,7 +178,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
 
 /// One call in a savepoint of its own; why the whole transaction was lost by it, if it was.
 fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
-    if let Err(error) = connection.execute_batch("SAVEPOINT one") {
+    if let Err(error) = say(connection, "SAVEPOINT one") {
         let failure = Failure::of(&error);
         give_up(connection);
         return (call(Err(&failure)).1, Some(failure));
@@ -189,15 +189,20 @@ fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
         return (finish, Some(failure.unwrap_or(Failure::Full)));
     }
     let end = if failure.is_some() {
-        "ROLLBACK TO one; RELEASE one"
+        say(connection, "ROLLBACK TO one").and_then(|()| say(connection, "RELEASE one"))
     } else {
-        "RELEASE one"
+        say(connection, "RELEASE one")
     };
-    if let Err(error) = connection.execute_batch(end) {
+    if let Err(error) = end {
         give_up(connection);
         return (finish, Some(Failure::of(&error)));
     }
     (finish, None)
+}
+
+/// A statement that begins or ends something; compiled once.
+fn say(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
 }
 
 /// Gives the transaction up, if there is one left.
@@ -207,6 +212,16 @@ fn give_up(connection: &Connection) {
     }
 }
 
+/// One plan per statement, whatever is bound to it. Otherwise SQLite compiles a statement anew at each
+/// use where a bound value may or may not meet the condition of a partial index.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn settled_plans(connection: &Connection) -> rusqlite::Result<()> {
+    let settled = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
+    connection.set_db_config(settled, true).map(drop)
+}
+
 /// Opens the writing connection: WAL, FULL, and nobody else may write.
 ///
 /// # Errors
@@ -214,6 +229,7 @@ fn give_up(connection: &Connection) {
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.set_prepared_statement_cache_capacity(256);
+    settled_plans(&connection)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;

@@ -381,6 +381,7 @@ pub(super) fn report(job: &Claimed, now: i64) -> Report {
         token: job.token,
         attempt: None,
         effect_done: None,
+        not_needed: Vec::new(),
         settle: None,
         pause: None,
         partner_well: false,

@@ -52,6 +52,24 @@ enum Hold {
     Lost,
 }
 
+/// What has come of the job's effects so far.
+#[derive(Default)]
+struct SoFar {
+    /// Effects that were not needed: written with the next one's outcome.
+    not_needed: Vec<u32>,
+    /// Whether something of the job is at the partner.
+    some_done: bool,
+}
+
+impl SoFar {
+    fn of(job: &Claimed) -> Self {
+        SoFar {
+            not_needed: Vec::new(),
+            some_done: job.effects.iter().any(|e| e.done),
+        }
+    }
+}
+
 impl Attempt<'_> {
     /// Works on the job until it is settled or the lease is lost.
     ///
@@ -62,14 +80,15 @@ impl Attempt<'_> {
             return self.ask().await;
         }
         if let Some(hold) = self.look().await? {
-            return self.held(hold).await;
+            return self.held(hold, SoFar::of(self.job).some_done).await;
         }
+        let mut so_far = SoFar::of(self.job);
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
                 continue;
             }
             let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
-            if !self.one(effect, last).await? {
+            if !self.one(effect, last, &mut so_far).await? {
                 return Ok(());
             }
         }
@@ -82,24 +101,34 @@ impl Attempt<'_> {
     }
 
     /// One effect. Whether the next one is to be sent.
-    async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
+    async fn one(
+        &self,
+        effect: &Effect,
+        last: bool,
+        so_far: &mut SoFar,
+    ) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
         match self.ready(effect, &rows) {
             None => {}
             Some(Hold::Skip) => {
-                let done = self.effect_done(effect, None);
-                return self
-                    .report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
-                    .await
-                    .map(|r| r == Reported::Stored && !last);
+                so_far.not_needed.push(effect.n);
+                if last {
+                    let report = Report {
+                        not_needed: std::mem::take(&mut so_far.not_needed),
+                        settle: Some(self.done(Reason::NotNeeded)),
+                        ..self.empty(self.house.clock.now())
+                    };
+                    self.house.store.report(report).await?;
+                }
+                return Ok(!last);
             }
             Some(hold) => {
-                self.held(hold).await?;
+                self.held(hold, so_far.some_done).await?;
                 return Ok(false);
             }
         }
         let (answer, started, took) = self.timed(effect, &rows, false).await;
-        self.conclude(effect, last, false, answer, started, took)
+        self.conclude(effect, last, false, answer, (started, took), so_far)
             .await
     }
 
@@ -135,7 +164,14 @@ impl Attempt<'_> {
         }
         let (answer, started, took) = self.timed(effect, &rows, true).await;
         let goes_on = self
-            .conclude(effect, last, true, answer, started, took)
+            .conclude(
+                effect,
+                last,
+                true,
+                answer,
+                (started, took),
+                &mut SoFar::of(self.job),
+            )
             .await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
@@ -177,8 +213,8 @@ impl Attempt<'_> {
         last: bool,
         asking: bool,
         answer: Answer,
-        started: Time,
-        took: Duration,
+        (started, took): (Time, Duration),
+        so_far: &mut SoFar,
     ) -> Result<bool, StoreError> {
         let now = self.house.clock.now();
         let facts = Facts {
@@ -212,7 +248,7 @@ impl Attempt<'_> {
                 self.finish().await?;
                 Some(self.done(reason))
             }
-            step => Some(self.step(step, &decision)),
+            step => Some(self.step(step, &decision, so_far.some_done)),
         };
         let row = AttemptRow {
             effect: effect.n,
@@ -225,9 +261,11 @@ impl Attempt<'_> {
             charged: decision.charged,
             body: answer.body.iter().take(ANSWER_MAX).copied().collect(),
         };
+        so_far.some_done |= accepted;
         let report = Report {
             attempt: Some(row),
             effect_done: done,
+            not_needed: std::mem::take(&mut so_far.not_needed),
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
@@ -238,14 +276,13 @@ impl Attempt<'_> {
     }
 
     /// Where a step leads.
-    fn step(&self, step: Step, decision: &Decision) -> Settle {
+    fn step(&self, step: Step, decision: &Decision, some_done: bool) -> Settle {
         let (state, due, reason) = match step {
             Step::Done(reason) => (State::Done, self.house.clock.now(), reason),
             Step::Wait { until, reason } => (State::Waiting, until, reason),
             Step::Ask { until, reason } => (State::Asking, until, reason),
             Step::Park(reason) => (State::Parked, self.house.clock.now(), reason),
         };
-        let some_done = self.job.effects.iter().any(|e| e.done);
         let reach = if state == State::Done {
             Reach::There
         } else if decision.unsure || some_done {
@@ -263,9 +300,14 @@ impl Attempt<'_> {
         }
     }
 
-    async fn held(&self, hold: Hold) -> Result<(), StoreError> {
+    async fn held(&self, hold: Hold, some_done: bool) -> Result<(), StoreError> {
         if let Hold::Settle(state, reason, held) = hold {
-            let settle = self.to(state, reason, held, self.job.unsure, self.reach());
+            let reach = if self.job.unsure || some_done {
+                Reach::Maybe
+            } else {
+                Reach::Not
+            };
+            let settle = self.to(state, reason, held, self.job.unsure, reach);
             self.report(None, None, Some(settle)).await?;
         }
         Ok(())
@@ -302,14 +344,6 @@ impl Attempt<'_> {
 
     fn policy(&self) -> Policy {
         serde_json::from_str(&self.job.policy).unwrap_or_else(|_| self.member.policy.clone())
-    }
-
-    fn reach(&self) -> Reach {
-        if self.job.unsure || self.job.effects.iter().any(|e| e.done) {
-            Reach::Maybe
-        } else {
-            Reach::Not
-        }
     }
 
     fn effect_done(
@@ -375,6 +409,7 @@ impl Attempt<'_> {
             token: self.job.token,
             attempt: None,
             effect_done: None,
+            not_needed: Vec::new(),
             settle: None,
             pause: None,
             partner_well: false,

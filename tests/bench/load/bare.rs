@@ -218,6 +218,8 @@ fn settle(db: &Connection, job: &Job, theirs: &[String]) -> rusqlite::Result<()>
          WHERE seq = ?",
     )?
     .execute([job.seq])?;
+    db.prepare_cached("DELETE FROM need WHERE tenant = 'clinic' AND job = ?")?
+        .execute([job.seq])?;
     db.prepare_cached("DELETE FROM lane WHERE tenant = 'clinic' AND partner = ?1 AND lane = ?2")?
         .execute(params![name(partner), job.lane])?;
     count(db, partner, "waiting", -1)?;

@@ -29,7 +29,7 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     /// Starts one on a fresh folder, with these partners.
-    pub(crate) async fn start(folder: &Path, partners: &[String]) -> Self {
+    pub(crate) async fn start(program: &Path, folder: &Path, partners: &[String]) -> Self {
         std::fs::write(folder.join("tenant.key"), [7; 32]).expect("a key");
         let config = folder.join("gateway.toml");
         std::fs::write(&config, text(partners)).expect("a config");
@@ -37,7 +37,7 @@ impl Gateway {
         let log = std::fs::File::create(folder.join("log")).expect("a log");
         let clock = System::default();
         let begun = clock.monotonic();
-        let child = Command::new(env!("CARGO_BIN_EXE_fhir-gateway"))
+        let child = Command::new(program)
             .arg("serve")
             .arg("--config")
             .arg(&config)

@@ -5,7 +5,8 @@
 //! partners (`receivers`); the callers are here. Runs are interleaved, each on a fresh database after a
 //! warm-up, and the medians are printed: a table, then one JSON line. `tests/load.sh` runs it.
 //!
-//! `load [--runs N] [--records N] [--clients N]`
+//! `load [--runs N] [--records N] [--clients N] [--gateway FILE]`: another binary than the one built with
+//! it, to compare.
 
 #![expect(
     clippy::expect_used,
@@ -50,6 +51,7 @@ struct Args {
     runs: usize,
     records: usize,
     clients: usize,
+    gateway: PathBuf,
 }
 
 impl Args {
@@ -63,6 +65,14 @@ impl Args {
             runs: number("--runs", 3),
             records: number("--records", 3000),
             clients: number("--clients", 64),
+            gateway: words
+                .iter()
+                .position(|w| w == "--gateway")
+                .and_then(|n| words.get(n + 1))
+                .map_or_else(
+                    || PathBuf::from(env!("CARGO_BIN_EXE_fhir-gateway")),
+                    PathBuf::from,
+                ),
         }
     }
 
@@ -233,19 +243,19 @@ async fn measure(args: &Args) {
     let seed = home.0.join("seed.db");
     for run in 0..args.runs {
         let folder = Folder::new("gateway");
-        let gateway = Gateway::start(&folder.0, partners).await;
+        let gateway = Gateway::start(&args.gateway, &folder.0, partners).await;
         cold.push(gateway.cold_ms);
         gateway.pause_all().await;
         accept.push(gateway.accept(args, &requests).await);
         gateway.stop();
         if run == 0 {
-            std::fs::copy(folder.0.join("gateway.db"), &seed).expect("the seed");
+            Seed::keep(&folder.0.join("gateway.db"), &seed);
         }
         drop(folder);
         bare.push(bare_run(args, &requests, &seed, &[]).await);
 
         let folder = Folder::new("gateway");
-        let gateway = Gateway::start(&folder.0, partners).await;
+        let gateway = Gateway::start(&args.gateway, &folder.0, partners).await;
         cold.push(gateway.cold_ms);
         deliver.push(gateway.deliver(args, &requests).await);
         gateway.stop();

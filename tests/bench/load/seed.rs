@@ -65,20 +65,27 @@ const TABLES: [(&str, &str); 7] = [
 ];
 
 impl Seed {
+    /// Copies a database, what stands in its log included.
+    pub(crate) fn keep(database: &Path, copy: &Path) {
+        let db = Connection::open(database).expect("the gateway's database");
+        db.execute("VACUUM INTO ?1", [copy.to_str().expect("a path")])
+            .expect("a copy");
+    }
+
     /// Reads the records whose ids begin with `N-`.
     pub(crate) fn read(path: &Path, partners: &[String]) -> Self {
         let db = Connection::open(path).expect("the gateway's database");
         let schema = all(
             &db,
-            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'
+            "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'seed_%'
              ORDER BY type DESC",
             &[],
         );
         // So that each look-up below is an index step.
         db.execute_batch(
-            "CREATE INDEX seed_leans ON leans (by_kind, by_id);
-             CREATE INDEX seed_job ON job (kind, record, version);
-             CREATE INDEX seed_resource ON resource (kind, record, record_version);",
+            "CREATE INDEX IF NOT EXISTS seed_leans ON leans (by_kind, by_id);
+             CREATE INDEX IF NOT EXISTS seed_job ON job (kind, record, version);
+             CREATE INDEX IF NOT EXISTS seed_resource ON resource (kind, record, record_version);",
         )
         .expect("indexes");
         let schema = schema.into_iter().map(|r| text(&r[0])).collect();
