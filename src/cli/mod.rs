@@ -4,6 +4,7 @@ mod artefact;
 mod check_config;
 pub(crate) mod definitions;
 mod demo;
+mod fhirpath;
 mod map;
 mod serve;
 mod status;
@@ -30,6 +31,8 @@ enum Command {
     CheckConfig(check_config::Args),
     /// Plays clinic days against simulated partners and recounts what arrived.
     Demo(demo::Args),
+    /// Evaluates FHIRPath on resources.
+    Fhirpath(fhirpath::Args),
     /// Maps one record between the clinic's shape, FHIR and SCRIPT.
     Map(map::Args),
     /// Shows what is waiting, retrying, asking and parked at a running gateway.
@@ -52,6 +55,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Fhirpath(args) => fhirpath::run(&args),
         Command::Map(args) => map::run(args),
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),

@@ -2,7 +2,7 @@
 //!
 //! Exit code 0: all valid; 1: some are not; 2: could not run.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,9 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::definitions;
-use crate::fhir::validate::Validator;
+use crate::fhir::validate::{Read, Validator};
 use crate::issue::{Issue, Severity};
-use crate::json::{self, Limits};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -121,29 +120,7 @@ impl<W: Write> Run<'_, W> {
     }
 
     fn one(&mut self, number: usize, bytes: &[u8]) -> anyhow::Result<()> {
-        let limits = Limits {
-            bytes_max: 64 << 20,
-            ..Limits::default()
-        };
-        let (value, issues) = match json::read(bytes, &limits) {
-            Ok(document) if document.value.is_object() => {
-                let mut issues: Vec<Issue> = document
-                    .duplicates
-                    .iter()
-                    .map(|pointer| twice(pointer))
-                    .collect();
-                issues.extend(self.validator.check(&document.value, &self.asked));
-                (document.value, issues)
-            }
-            Ok(_) => {
-                let words = "a resource is a JSON object";
-                (
-                    Value::Null,
-                    vec![Issue::error("structure", "json-object", "", words)],
-                )
-            }
-            Err(issue) => (Value::Null, vec![issue]),
-        };
+        let Read { value, issues } = self.validator.check_text(bytes, &self.asked);
         let valid = !crate::issue::any_error(&issues);
         self.all_valid &= valid;
         let text = |key: &str| value.get(key).and_then(Value::as_str);
@@ -157,11 +134,6 @@ impl<W: Write> Run<'_, W> {
         serde_json::to_writer(&mut self.out, &line).context("writing the answer")?;
         self.out.write_all(b"\n").context("writing the answer")
     }
-}
-
-fn twice(pointer: &str) -> Issue {
-    let words = "a key that stands twice in its object";
-    Issue::error("structure", "json-duplicate-key", pointer, words)
 }
 
 fn shown(issue: &Issue) -> Shown<'_> {

@@ -6,6 +6,7 @@
 pub mod artefact;
 pub mod facts;
 pub mod package;
+pub mod path;
 #[cfg(test)]
 pub(crate) mod shared;
 pub mod validate;

@@ -12,7 +12,7 @@ use crate::ids::{Hash, MessageId, RawId, TenantId};
 use crate::issue::{Issue, any_error};
 use crate::record::{Context, Record, contract};
 use crate::sync::context::{self, Loaded};
-use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
+use crate::sync::dispatch::{CLINIC, Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
 use crate::sync::job::{Chain, VersionRef};
 use crate::sync::ports::{
@@ -297,7 +297,7 @@ impl Acceptor {
                 context: work.loaded.versions.clone(),
                 hash: work.hash,
                 origin: arrival.origin.clone(),
-                in_feed: arrival.origin != "clinic",
+                in_feed: arrival.origin != CLINIC,
             }),
             head: head.map(|h| h.record.version),
             resources: rows(&work.parts),

@@ -195,7 +195,8 @@ impl Inbound {
         self.news(message, &resources, whole).await
     }
 
-    /// What the answer to a delivery tells of the record (a Status in the HTTP answer).
+    /// What the answer to a delivery tells of the record (a Status, or an Error, in the HTTP answer).
+    /// `attempt`: which attempt was refused, so that a second refusal is told, too.
     ///
     /// # Errors
     /// The store's.
@@ -204,6 +205,7 @@ impl Inbound {
         tenant: &Tenant,
         job: &Claimed,
         effect: u32,
+        attempt: Option<u32>,
         told: Vec<Told>,
     ) -> Result<(), StoreError> {
         let house = self.house();
@@ -220,9 +222,12 @@ impl Inbound {
                 received: now,
                 now,
             };
-            let source = format!("{}/{effect}/{n}", job.id);
+            let source = match attempt {
+                None => format!("{}/{effect}/{n}", job.id),
+                Some(attempt) => format!("{}/{effect}/{n}/refused/{attempt}", job.id),
+            };
             if self
-                .hear(&message, told, &source, Some(&job.record.id))
+                .hear(&message, told, &source, Some((&job.record, job.purpose)))
                 .await?
                 .is_err()
             {

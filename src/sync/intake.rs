@@ -9,6 +9,7 @@ use crate::json;
 use crate::record::{Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::answer;
+use crate::sync::dispatch::CLINIC;
 use crate::sync::house::Tenant;
 use crate::sync::ports::{Given, NewRaw, Refusal, StoreError};
 
@@ -116,7 +117,7 @@ impl Intake {
             Err(issues) => return self.refused(tenant, &sub, 400, &issues, now).await,
         };
         let arrival = Arrival {
-            origin: "clinic".to_owned(),
+            origin: CLINIC.to_owned(),
             idempotency: sub
                 .idempotency_key
                 .map(|key| (sub.caller.to_owned(), key.to_owned(), body_hash)),

@@ -134,11 +134,10 @@ pub fn files(
 #[must_use]
 pub fn passed_over(name: &str) -> bool {
     const OTHER: &[&str] = &[
-        ".index",
+        ".",
         "SearchParameter-",
         "OperationDefinition-",
         "CapabilityStatement-",
-        "ImplementationGuide-",
         "ConceptMap-",
         "StructureMap-",
         "NamingSystem-",

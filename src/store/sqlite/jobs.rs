@@ -237,6 +237,19 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         };
         lanes::refresh(connection, lane, to.now)?;
     }
+    merges_look_again(connection, place.lane(), place.client.as_deref(), to.now)
+}
+
+/// What merges wait for has changed, perhaps.
+fn merges_look_again(
+    connection: &Connection,
+    lane: Lane<'_>,
+    client: Option<&str>,
+    now: i64,
+) -> rusqlite::Result<()> {
+    if lanes::matters_to_merges(connection, lane, client)? {
+        lanes::refresh_held(connection, lane.tenant, lane.partner, now)?;
+    }
     Ok(())
 }
 
@@ -370,7 +383,8 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         partner,
         key: &job.lane.0,
     };
-    lanes::refresh(connection, lane, b.now)
+    lanes::refresh(connection, lane, b.now)?;
+    merges_look_again(connection, lane, b.client, b.now)
 }
 
 fn put_effect(

@@ -258,8 +258,8 @@ pub(super) fn needs(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqli
 }
 
 /// Whether a merge that is on its way to the partner holds the client. Accepted earlier or later, the
-/// client's jobs wait, except what the merge itself waits for: what it refers to, and whatever stands
-/// before that, or before it, in line. A merge is held by older merges of either of its patients.
+/// client's jobs wait, except what this or an older merge waits for itself, directly or through others:
+/// so the oldest merge always gets on. A merge is held by older merges of either of its patients.
 pub(super) fn holds(
     connection: &Connection,
     lane: Lane<'_>,
@@ -282,22 +282,74 @@ pub(super) fn holds(
     let Some(client) = client else {
         return Ok(false);
     };
+    let oldest: Option<i64> = connection
+        .prepare_cached(
+            "SELECT min(job) FROM hold WHERE tenant = ?1 AND partner = ?2 AND client = ?3",
+        )?
+        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))?;
+    let Some(oldest) = oldest else {
+        return Ok(false);
+    };
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM hold h
-               JOIN job m ON m.seq = h.job JOIN job me ON me.seq = ?4
-               WHERE h.tenant = ?1 AND h.partner = ?2 AND h.client = ?3
-                 AND NOT (min(me.seq, ifnull(me.succeeds, me.seq)) < m.seq AND (me.lane = m.lane
-                   OR EXISTS (SELECT 1 FROM need n WHERE n.tenant = ?1 AND n.partner = ?2
-                     AND n.kind = me.kind AND n.record = me.record AND n.job = m.seq)
-                   OR EXISTS (SELECT 1 FROM need n JOIN job o ON o.tenant = ?1 AND o.partner = ?2
-                       AND o.kind = n.kind AND o.record = n.record
-                     WHERE n.tenant = ?1 AND n.job = m.seq AND o.lane = me.lane
-                       AND o.rank IS NOT NULL AND o.seq >= me.seq AND o.seq < m.seq))))",
+            "WITH RECURSIVE waits (seq) AS (
+               SELECT job FROM hold WHERE tenant = ?1 AND partner = ?2 AND job <= ?3
+               UNION
+               SELECT o.seq FROM waits w CROSS JOIN job j ON j.seq = w.seq
+                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.lane = j.lane
+                   AND o.rank IS NOT NULL AND (o.rank, o.seq) < (j.rank, j.seq)
+               UNION
+               SELECT o.seq FROM waits w CROSS JOIN need n ON n.tenant = ?1 AND n.job = w.seq
+                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.kind = n.kind
+                   AND o.record = n.record AND o.state IN ('waiting', 'sending', 'asking')
+                   AND o.held = 0 AND (o.seq < w.seq OR o.succeeds < w.seq))
+             SELECT NOT EXISTS (SELECT 1 FROM waits WHERE seq = ?4)",
         )?
-        .query_row(params![lane.tenant, lane.partner, client, seq], |r| {
+        .query_row(params![lane.tenant, lane.partner, oldest, seq], |r| {
             r.get(0)
         })
+}
+
+/// Looks again at the lanes of all patients whom merges hold at a partner.
+pub(super) fn refresh_held(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let clients: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT client FROM hold WHERE tenant = ?1 AND partner = ?2")?
+        .query_map(params![tenant, partner], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut keys = Vec::new();
+    for client in clients {
+        keys.extend(of_client(connection, tenant, partner, &client)?);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let lane = Lane {
+            tenant,
+            partner,
+            key: &key,
+        };
+        refresh(connection, lane, now)?;
+    }
+    Ok(())
+}
+
+/// Whether a job may be among what a merge waits for: of a patient whom one holds, or of nobody.
+pub(super) fn matters_to_merges(
+    connection: &Connection,
+    lane: Lane<'_>,
+    client: Option<&str>,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM hold WHERE tenant = ?1 AND partner = ?2
+               AND client = ifnull(?3, client))",
+        )?
+        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))
 }
 
 /// Lanes of a partner whose heads have become due are ready now.

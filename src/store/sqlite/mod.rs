@@ -18,6 +18,7 @@ mod report;
 mod rows;
 mod schema;
 mod seal;
+mod space;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -34,6 +35,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use self::readers::Readers;
+use self::space::Space;
 use crate::clock::Time;
 use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
@@ -53,8 +55,10 @@ const PRUNED_MAX: i64 = 10_000;
 
 /// The store.
 pub struct Sqlite {
-    writer: writer::Writer,
+    // Closed before the writer, who then is the last and leaves one file behind.
     readers: Readers,
+    writer: writer::Writer,
+    space: Space,
     changed: Arc<Notify>,
     /// Held as long as the store is open.
     _lock: File,
@@ -92,6 +96,7 @@ impl Sqlite {
             writer: writer::Writer::start(connection, changed.clone())
                 .map_err(|e| failed(OPERATION, e))?,
             readers: Readers::of(path),
+            space: Space::of(path),
             changed,
             _lock: lock,
         })
@@ -106,6 +111,14 @@ impl Sqlite {
         self.readers
             .read_at_once(work)
             .map_err(|e| failed(operation, e))
+    }
+
+    /// Whether there is room for what comes in.
+    fn takes_in(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.space.is_short() {
+            return Err(StoreError::Full(operation));
+        }
+        Ok(())
     }
 
     fn read<T>(
@@ -139,8 +152,12 @@ fn lock(path: &Path) -> Result<File, StoreError> {
 #[async_trait]
 impl Store for Sqlite {
     async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError> {
+        self.takes_in("admit")?;
         self.writer
-            .call("admit", move |c| admit::admit(c, &admission))
+            .call("admit", move |c| {
+                space::within_limit(c)?;
+                admit::admit(c, &admission)
+            })
             .await
     }
 
@@ -150,9 +167,13 @@ impl Store for Sqlite {
         raw: NewRaw,
         now: Time,
     ) -> Result<Received, StoreError> {
+        self.takes_in("receive")?;
         let tenant = tenant.clone();
         self.writer
-            .call("receive", move |c| raw::receive(c, &tenant, &raw, now))
+            .call("receive", move |c| {
+                space::within_limit(c)?;
+                raw::receive(c, &tenant, &raw, now)
+            })
             .await
     }
 

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+
+use super::writer::tune;
 
 /// Read-only connections, made when needed, kept for the next. A read by key takes microseconds: it
 /// runs where it is asked for.
@@ -43,10 +44,8 @@ impl Readers {
 
     fn open(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        super::writer::settled_plans(&connection)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
+        let mut connection = Connection::open_with_flags(&self.path, flags)?;
+        tune(&mut connection)?;
         Ok(connection)
     }
 

@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::jobs::{self, Move, Place};
 use super::seal::seal;
-use super::{crosswalk, denials};
+use super::{crosswalk, denials, lanes};
 use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::job::{Reach, State};
@@ -274,5 +274,12 @@ pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64
         AND deadline < ?1 AND unsure = 0",
     )?;
     parks(late, Reason::PastDeadline, false)?;
+    let merging: Vec<(String, String)> = connection
+        .prepare_cached("SELECT DISTINCT tenant, partner FROM hold")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (tenant, partner) in merging {
+        lanes::refresh_held(connection, &tenant, &partner, now)?;
+    }
     Ok(u64::try_from(lost.len()).unwrap_or(u64::MAX))
 }

@@ -396,7 +396,7 @@ fn partners(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<Partn
             .map(Time::from_micros);
     }
     let mut tried = connection.prepare_cached(
-        "SELECT partner, sum(attempts > 0), sum(held) FROM job
+        "SELECT partner, sum(attempts > 0), sum(held) FROM job INDEXED BY job_retrying
          WHERE tenant = ?1 AND state = 'waiting' AND (attempts > 0 OR held = 1) GROUP BY partner",
     )?;
     let mut found = tried.query([tenant])?;

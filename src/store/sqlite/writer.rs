@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
@@ -212,29 +213,31 @@ fn give_up(connection: &Connection) {
     }
 }
 
-/// One plan per statement, whatever is bound to it. Otherwise SQLite compiles a statement anew at each
-/// use where a bound value may or may not meet the condition of a partial index.
-///
-/// # Errors
-/// SQLite's.
-pub(super) fn settled_plans(connection: &Connection) -> rusqlite::Result<()> {
-    let settled = rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG;
-    connection.set_db_config(settled, true).map(drop)
-}
-
 /// Opens the writing connection: WAL, FULL, and nobody else may write.
 ///
 /// # Errors
 /// The file cannot be opened, or another process has it.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.set_prepared_statement_cache_capacity(256);
-    settled_plans(&connection)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let mut connection = Connection::open(path)?;
+    tune(&mut connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
     Ok(connection)
+}
+
+/// What every connection has, reading or writing.
+///
+/// # Errors
+/// SQLite's.
+pub fn tune(connection: &mut Connection) -> rusqlite::Result<()> {
+    #[cfg(test)]
+    super::tests::plans::watch(connection)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    // Else a parameter that is compared with a column of a partial index's condition (`kind = ?`) makes
+    // SQLite prepare the statement anew at each execution.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))
 }

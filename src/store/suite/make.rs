@@ -17,23 +17,23 @@ use crate::sync::reason::Reason;
 use crate::sync::verdict::{Remote, Verdict};
 
 /// 2026-11-24T12:00:00Z and so many seconds.
-pub(super) fn at(seconds: i64) -> Time {
+pub(in crate::store) fn at(seconds: i64) -> Time {
     Time::from_micros(1_795_521_600_000_000 + seconds * 1_000_000)
 }
 
-pub(super) fn lease() -> Duration {
+pub(in crate::store) fn lease() -> Duration {
     Duration::from_secs(60)
 }
 
-pub(super) fn hash(text: &str) -> Hash {
+pub(in crate::store) fn hash(text: &str) -> Hash {
     Hash::sha256(text.as_bytes())
 }
 
-pub(super) fn partner(name: &str) -> PartnerId {
+pub(in crate::store) fn partner(name: &str) -> PartnerId {
     PartnerId::new(name)
 }
 
-pub(super) fn version(kind: &str, id: &str, version: u64) -> VersionRef {
+pub(in crate::store) fn version(kind: &str, id: &str, version: u64) -> VersionRef {
     VersionRef {
         kind: kind.to_owned(),
         id: id.to_owned(),
@@ -41,11 +41,11 @@ pub(super) fn version(kind: &str, id: &str, version: u64) -> VersionRef {
     }
 }
 
-pub(super) fn chain(kind: &str, id: &str) -> Chain {
+pub(in crate::store) fn chain(kind: &str, id: &str) -> Chain {
     Chain(format!("{kind}/{id}"))
 }
 
-pub(super) fn raw(id: &str, door: &str, sender: Option<&str>, text: &str) -> NewRaw {
+pub(in crate::store) fn raw(id: &str, door: &str, sender: Option<&str>, text: &str) -> NewRaw {
     NewRaw {
         id: RawId::new(id),
         door: door.to_owned(),
@@ -56,14 +56,14 @@ pub(super) fn raw(id: &str, door: &str, sender: Option<&str>, text: &str) -> New
     }
 }
 
-pub(super) fn given(text: &str) -> Given {
+pub(in crate::store) fn given(text: &str) -> Given {
     Given {
         status: 202,
         body: text.as_bytes().to_vec(),
     }
 }
 
-pub(super) fn effect(resource_type: &str, our_id: &str) -> NewEffect {
+pub(in crate::store) fn effect(resource_type: &str, our_id: &str) -> NewEffect {
     NewEffect {
         kind: EffectKind::Upsert,
         resource_type: resource_type.to_owned(),
@@ -82,7 +82,7 @@ pub(super) fn effect(resource_type: &str, our_id: &str) -> NewEffect {
 }
 
 /// A job in the lane of its chain, which is named by [`Clinic::accept`].
-pub(super) fn job(id: &str, to: &str) -> NewJob {
+pub(in crate::store) fn job(id: &str, to: &str) -> NewJob {
     NewJob {
         id: JobId::new(id),
         partner: partner(to),
@@ -103,7 +103,7 @@ pub(super) fn job(id: &str, to: &str) -> NewJob {
     }
 }
 
-pub(super) fn cancel(id: &str, to: &str) -> NewJob {
+pub(in crate::store) fn cancel(id: &str, to: &str) -> NewJob {
     NewJob {
         purpose: Purpose::Cancel,
         priority: 0,
@@ -111,7 +111,7 @@ pub(super) fn cancel(id: &str, to: &str) -> NewJob {
     }
 }
 
-pub(super) fn rx(id: &str, to: &str) -> NewJob {
+pub(in crate::store) fn rx(id: &str, to: &str) -> NewJob {
     NewJob {
         purpose: Purpose::NewRx,
         priority: 1,
@@ -120,7 +120,7 @@ pub(super) fn rx(id: &str, to: &str) -> NewJob {
 }
 
 /// A prescription that waits for the confirmation of a cancel until second 1000.
-pub(super) fn rx_after(id: &str, to: &str, cancel: &str) -> NewJob {
+pub(in crate::store) fn rx_after(id: &str, to: &str, cancel: &str) -> NewJob {
     NewJob {
         awaits: Some(Awaits {
             message: MessageId::new(&format!("MSG{cancel}")),
@@ -132,7 +132,7 @@ pub(super) fn rx_after(id: &str, to: &str, cancel: &str) -> NewJob {
 }
 
 /// A version of a record with nothing but itself.
-pub(super) fn draft(kind: &str, id: &str, v: u64) -> Admission {
+pub(in crate::store) fn draft(kind: &str, id: &str, v: u64) -> Admission {
     let record = version(kind, id, v);
     let body = format!("{{\"{kind}\":\"{id}\",\"version\":{v}}}");
     Admission {
@@ -168,7 +168,7 @@ pub(super) fn draft(kind: &str, id: &str, v: u64) -> Admission {
 }
 
 /// Small changes of a draft.
-pub(super) trait Drafted: Sized {
+pub(in crate::store) trait Drafted: Sized {
     fn of_client(self, client: &str) -> Self;
     fn in_chain(self, chain: &Chain) -> Self;
     fn with(self, job: NewJob) -> Self;
@@ -221,17 +221,17 @@ impl Drafted for Admission {
 
 /// A tenant of a store under test.
 #[derive(Clone)]
-pub(super) struct Clinic<'a> {
-    pub(super) store: &'a dyn Store,
-    pub(super) tenant: TenantId,
+pub(in crate::store) struct Clinic<'a> {
+    pub(in crate::store) store: &'a dyn Store,
+    pub(in crate::store) tenant: TenantId,
 }
 
 impl<'a> Clinic<'a> {
-    pub(super) fn of(store: &'a dyn Store) -> Self {
+    pub(in crate::store) fn of(store: &'a dyn Store) -> Self {
         Clinic::named(store, "clinic")
     }
 
-    pub(super) fn named(store: &'a dyn Store, tenant: &str) -> Self {
+    pub(in crate::store) fn named(store: &'a dyn Store, tenant: &str) -> Self {
         Clinic {
             store,
             tenant: TenantId::new(tenant),
@@ -239,7 +239,7 @@ impl<'a> Clinic<'a> {
     }
 
     /// Fills in what the deciders would have seen: head and chain as they are now, and lanes.
-    pub(super) async fn ready(&self, mut a: Admission) -> Admission {
+    pub(in crate::store) async fn ready(&self, mut a: Admission) -> Admission {
         a.tenant = self.tenant.clone();
         let name = [(a.for_record.kind.clone(), a.for_record.id.clone())];
         let newest = self
@@ -272,32 +272,37 @@ impl<'a> Clinic<'a> {
     }
 
     /// Admits it, decided just now.
-    pub(super) async fn try_accept(&self, a: Admission) -> Admitted {
+    pub(in crate::store) async fn try_accept(&self, a: Admission) -> Admitted {
         let ready = self.ready(a).await;
         self.store.admit(ready).await.expect("admit")
     }
 
     /// Admits it; it has to be stored.
-    pub(super) async fn accept(&self, a: Admission) {
+    pub(in crate::store) async fn accept(&self, a: Admission) {
         let record = a.for_record.clone();
         assert_eq!(self.try_accept(a).await, Admitted::Stored, "{record:?}");
     }
 
     /// A record of one version with one job.
-    pub(super) async fn one(&self, kind: &str, id: &str, job: NewJob) {
+    pub(in crate::store) async fn one(&self, kind: &str, id: &str, job: NewJob) {
         self.accept(draft(kind, id, 1).with(job)).await;
     }
 
-    pub(super) async fn chain(&self, chain: &Chain) -> Vec<ChainJob> {
+    pub(in crate::store) async fn chain(&self, chain: &Chain) -> Vec<ChainJob> {
         self.store.chain(&self.tenant, chain).await.expect("chain")
     }
 
     /// Claims all that a partner gets now.
-    pub(super) async fn claim(&self, from: &str, now: i64) -> Vec<Claimed> {
+    pub(in crate::store) async fn claim(&self, from: &str, now: i64) -> Vec<Claimed> {
         self.claim_some(from, 100, now).await
     }
 
-    pub(super) async fn claim_some(&self, from: &str, room: usize, now: i64) -> Vec<Claimed> {
+    pub(in crate::store) async fn claim_some(
+        &self,
+        from: &str,
+        room: usize,
+        now: i64,
+    ) -> Vec<Claimed> {
         let request = ClaimRequest {
             worker: "w".to_owned(),
             now: at(now),
@@ -308,28 +313,34 @@ impl<'a> Clinic<'a> {
     }
 
     /// The ids of what a partner gets now.
-    pub(super) async fn goes(&self, to: &str, now: i64) -> Vec<String> {
+    pub(in crate::store) async fn goes(&self, to: &str, now: i64) -> Vec<String> {
         ids(&self.claim(to, now).await)
     }
 
     /// The one job that a partner gets now.
-    pub(super) async fn next(&self, to: &str, now: i64) -> Claimed {
+    pub(in crate::store) async fn next(&self, to: &str, now: i64) -> Claimed {
         let mut all = self.claim(to, now).await;
         assert_eq!(all.len(), 1, "{:?}", ids(&all));
         all.remove(0)
     }
 
-    pub(super) async fn report(&self, report: Report) -> Reported {
+    pub(in crate::store) async fn report(&self, report: Report) -> Reported {
         self.store.report(report).await.expect("report")
     }
 
     /// Settles a claimed job, with an attempt that says why.
-    pub(super) async fn settle(&self, job: &Claimed, state: State, reason: Reason, now: i64) {
+    pub(in crate::store) async fn settle(
+        &self,
+        job: &Claimed,
+        state: State,
+        reason: Reason,
+        now: i64,
+    ) {
         let report = settles(job, state, reason, now);
         assert_eq!(self.report(report).await, Reported::Stored, "{}", job.id);
     }
 
-    pub(super) async fn done(&self, job: &Claimed, now: i64) {
+    pub(in crate::store) async fn done(&self, job: &Claimed, now: i64) {
         let mut report = settles(job, State::Done, Reason::Delivered, now);
         report.effect_done = Some(EffectDone {
             effect: 0,
@@ -339,29 +350,35 @@ impl<'a> Clinic<'a> {
     }
 
     /// Claims the one job that is due, and settles it.
-    pub(super) async fn next_goes_to(&self, to: &str, state: State, reason: Reason, now: i64) {
+    pub(in crate::store) async fn next_goes_to(
+        &self,
+        to: &str,
+        state: State,
+        reason: Reason,
+        now: i64,
+    ) {
         let job = self.next(to, now).await;
         self.settle(&job, state, reason, now).await;
     }
 
     /// A job as its record's story shows it.
-    pub(super) async fn shown(&self, kind: &str, id: &str, job: &str) -> JobView {
+    pub(in crate::store) async fn shown(&self, kind: &str, id: &str, job: &str) -> JobView {
         let story = self.store.story(&self.tenant, kind, id).await;
         let story = story.expect("story").expect("a record");
         let found = story.jobs.into_iter().find(|j| j.id.as_str() == job);
         found.expect("a job of the record")
     }
 
-    pub(super) async fn state(&self, kind: &str, id: &str, job: &str) -> State {
+    pub(in crate::store) async fn state(&self, kind: &str, id: &str, job: &str) -> State {
         self.shown(kind, id, job).await.state
     }
 
-    pub(super) async fn reason(&self, kind: &str, id: &str, job: &str) -> Option<Reason> {
+    pub(in crate::store) async fn reason(&self, kind: &str, id: &str, job: &str) -> Option<Reason> {
         self.shown(kind, id, job).await.reason
     }
 
     /// That the counts of the seven states are what was made.
-    pub(super) async fn adds_up(&self) {
+    pub(in crate::store) async fn adds_up(&self) {
         let status = self.store.status(&self.tenant, at(0), 10).await;
         let status = status.expect("status");
         let sum: u64 = status.partners.iter().flat_map(|p| p.jobs.values()).sum();
@@ -369,12 +386,12 @@ impl<'a> Clinic<'a> {
     }
 }
 
-pub(super) fn ids(jobs: &[Claimed]) -> Vec<String> {
+pub(in crate::store) fn ids(jobs: &[Claimed]) -> Vec<String> {
     jobs.iter().map(|j| j.id.as_str().to_owned()).collect()
 }
 
 /// A report that says nothing yet.
-pub(super) fn report(job: &Claimed, now: i64) -> Report {
+pub(in crate::store) fn report(job: &Claimed, now: i64) -> Report {
     Report {
         tenant: job.tenant.clone(),
         job: job.id.clone(),
@@ -390,7 +407,7 @@ pub(super) fn report(job: &Claimed, now: i64) -> Report {
 }
 
 /// An attempt of the first effect.
-pub(super) fn attempt(verdict: Verdict, reason: Reason, now: i64) -> AttemptRow {
+pub(in crate::store) fn attempt(verdict: Verdict, reason: Reason, now: i64) -> AttemptRow {
     AttemptRow {
         effect: 0,
         asked: false,
@@ -404,7 +421,7 @@ pub(super) fn attempt(verdict: Verdict, reason: Reason, now: i64) -> AttemptRow 
     }
 }
 
-pub(super) fn settle(state: State, reason: Reason, due: i64) -> Settle {
+pub(in crate::store) fn settle(state: State, reason: Reason, due: i64) -> Settle {
     Settle {
         state,
         due: at(due),
@@ -420,7 +437,7 @@ pub(super) fn settle(state: State, reason: Reason, due: i64) -> Settle {
 }
 
 /// A report that settles a job at once, with an attempt that fits.
-pub(super) fn settles(job: &Claimed, state: State, reason: Reason, now: i64) -> Report {
+pub(in crate::store) fn settles(job: &Claimed, state: State, reason: Reason, now: i64) -> Report {
     let verdict = match state {
         State::Done => Verdict::Accepted,
         State::Asking => Verdict::Unsure,
@@ -434,7 +451,7 @@ pub(super) fn settles(job: &Claimed, state: State, reason: Reason, now: i64) -> 
     }
 }
 
-pub(super) fn remote(id: &str, version: Option<&str>) -> Remote {
+pub(in crate::store) fn remote(id: &str, version: Option<&str>) -> Remote {
     Remote {
         id: id.to_owned(),
         version: version.map(str::to_owned),

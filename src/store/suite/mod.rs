@@ -6,8 +6,10 @@ pub(super) mod admission;
 pub(super) mod consent;
 pub(super) mod crosswalk;
 pub(super) mod lanes;
-mod make;
+pub(super) mod machine;
+pub(super) mod make;
 pub(super) mod merges;
+mod model;
 
 pub(super) mod needs;
 pub(super) mod people;

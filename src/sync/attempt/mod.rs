@@ -234,11 +234,13 @@ impl Attempt<'_> {
         );
         observe(self.job, &answer, took);
         let accepted = matches!(decision.step, Step::Done(_));
-        if accepted {
+        let refused = answer.verdict == Verdict::Refused;
+        if accepted || refused {
             // Before the outcome is written: a crash between asks again, and hears it again.
             let told = self.member.partner.told(&effect.what, &answer);
+            let attempt = refused.then_some(self.job.attempts);
             self.doors
-                .told_by_answer(self.tenant, self.job, effect.n, told)
+                .told_by_answer(self.tenant, self.job, effect.n, attempt, told)
                 .await?;
         }
         let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));

@@ -20,6 +20,7 @@ use fhir_gateway::config::Config;
 use fhir_gateway::ids::TenantId;
 use fhir_gateway::partner::wire::{Ask, Credential, Http, HttpSettings};
 use fhir_gateway::phi::Secret;
+use fhir_gateway::sync::house::House;
 use fhir_gateway::sync::ports::Store;
 use fhir_gateway::telemetry;
 use fhir_gateway::web::TokenHash;
@@ -96,6 +97,20 @@ impl Setup {
         self.caller(id, &format!("\"inbound:{id}\""))
     }
 
+    /// A partner at any address: its block is `toml`, and a caller `{id}` may send as it.
+    pub(crate) fn block(mut self, id: &str, toml: &str) -> Self {
+        let _ = writeln!(self.config, "[[partners]]\nid = \"{id}\"\n{toml}");
+        self.caller(id, &format!("\"inbound:{id}\""))
+    }
+
+    /// The clock that the gateway will go by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        match &self.clock {
+            Some(manual) => Arc::<Manual>::clone(manual),
+            None => Arc::new(System::default()),
+        }
+    }
+
     /// Starts it.
     pub(crate) async fn start(self) -> Gateway {
         log::capture();
@@ -110,7 +125,7 @@ impl Setup {
         let callers = CALLERS
             .iter()
             .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(self.callers) {
+        for (name, rights) in callers.chain(self.callers.clone()) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
@@ -118,11 +133,7 @@ impl Setup {
             );
         }
         let config = Config::parse(&text, &folder).expect("a good config");
-        let clock: Arc<dyn Clock> = match &self.clock {
-            Some(manual) => Arc::<Manual>::clone(manual),
-            None => Arc::new(System::default()),
-        };
-        let running = app::start(&config, clock, Drive::ByHand)
+        let running = app::start(&config, self.clock(), Drive::ByHand)
             .await
             .expect("a gateway");
         Gateway {
@@ -178,6 +189,16 @@ impl Gateway {
         self.running.as_ref().expect("it runs")
     }
 
+    /// Its address, without a slash at its end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.running().address)
+    }
+
+    /// The house: what a test does that no door does.
+    pub(crate) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.running().house)
+    }
+
     /// Moves the clock on.
     pub(crate) fn advance(&self, span: Duration) {
         self.manual.as_ref().expect("a clock by hand").advance(span);
@@ -231,7 +252,7 @@ impl Gateway {
             ..HttpSettings::default()
         })
         .expect("a client");
-        let url = format!("http://{}{path}", self.running().address);
+        let url = format!("{}{path}", self.url());
         let ask = Ask {
             method,
             url: reqwest::Url::parse(&url).expect("an address"),
@@ -260,8 +281,14 @@ impl Gateway {
             .await
     }
 
-    /// Submits what a fixture leans on, each that is not there yet, and then its record; all accepted.
+    /// Submits what a fixture leans on, and then its record; all accepted.
     pub(crate) async fn submit_whole(&self, kind: &str, whole: &Value) {
+        self.submit_context(&whole["context"]).await;
+        self.accepted(kind, &whole["record"]).await;
+    }
+
+    /// Submits what a fixture leans on; all accepted.
+    pub(crate) async fn submit_context(&self, context: &Value) {
         const ROLES: &[(&str, &str)] = &[
             ("client", "client"),
             ("prescriber", "staff"),
@@ -274,7 +301,7 @@ impl Gateway {
             ("orders", "medication-request"),
         ];
         for (role, of) in ROLES {
-            let there = match &whole["context"][*role] {
+            let there = match &context[*role] {
                 Value::Array(all) => all.clone(),
                 Value::Null => Vec::new(),
                 one => vec![one.clone()],
@@ -287,7 +314,6 @@ impl Gateway {
                 self.accepted(of, &record).await;
             }
         }
-        self.accepted(kind, &whole["record"]).await;
     }
 
     async fn accepted(&self, kind: &str, record: &Value) {

@@ -1,6 +1,11 @@
 //! SQLite against the suite, and what only an embedded database has to answer for: crashes, full disks,
 //! its one writer, its plans.
 
+mod faults;
+mod histories;
+mod kills;
+pub(super) mod plans;
+
 mod conforms {
     crate::store::suite::conformance!(crate::store::sqlite::tests::fresh);
 }
