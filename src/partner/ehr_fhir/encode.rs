@@ -142,8 +142,8 @@ fn one(config: &Config, out: &Outgoing<'_>, resource: &Value, retract: bool) -> 
         add_notice(&mut body, notice);
     }
     let mut holes = Vec::new();
-    find_holes(&body, &mut String::new(), &mut holes);
-    let bytes = body.to_string().into_bytes();
+    find_holes(&body, Step::Root, &mut holes);
+    let bytes = serde_json::to_vec(&body).unwrap_or_default();
     let linked_only = is_patient && config.patients != Patients::Created;
     NewEffect {
         kind: match (retract, linked_only) {
@@ -228,9 +228,33 @@ fn add_notice(body: &mut Value, notice: &str) {
     }
 }
 
+/// A step on the way to a value: written out only where a hole is found.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Field(&'a Step<'a>, &'a str),
+    Item(&'a Step<'a>, usize),
+}
+
+impl Step<'_> {
+    /// As a JSON pointer.
+    fn pointer(self) -> String {
+        match self {
+            Step::Root => String::new(),
+            Step::Field(up, name) => {
+                format!(
+                    "{}/{}",
+                    up.pointer(),
+                    name.replace('~', "~0").replace('/', "~1")
+                )
+            }
+            Step::Item(up, n) => format!("{}/{n}", up.pointer()),
+        }
+    }
+}
+
 /// Every reference to something of ours: relative, with a type and an id.
-fn find_holes(value: &Value, pointer: &mut String, holes: &mut Vec<Hole>) {
-    let length = pointer.len();
+fn find_holes(value: &Value, at: Step<'_>, holes: &mut Vec<Hole>) {
     match value {
         Value::Object(fields) => {
             if let Some((resource_type, our_id)) = fields
@@ -239,23 +263,18 @@ fn find_holes(value: &Value, pointer: &mut String, holes: &mut Vec<Hole>) {
                 .and_then(local)
             {
                 holes.push(Hole {
-                    pointer: pointer.clone(),
+                    pointer: at.pointer(),
                     resource_type: resource_type.to_owned(),
                     our_id: our_id.to_owned(),
                 });
             }
             for (name, child) in fields {
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                find_holes(child, pointer, holes);
-                pointer.truncate(length);
+                find_holes(child, Step::Field(&at, name), holes);
             }
         }
         Value::Array(items) => {
             for (n, child) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{n}"));
-                find_holes(child, pointer, holes);
-                pointer.truncate(length);
+                find_holes(child, Step::Item(&at, n), holes);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -276,26 +295,25 @@ fn local(reference: &str) -> Option<(&str, &str)> {
 
 /// What is referred to comes before what refers to it, as far as there is no circle.
 fn in_order(parts: &[CheckedPart]) -> Vec<&CheckedPart> {
-    let name = |p: &CheckedPart| {
-        let r = p.checked.resource();
-        format!("{}/{}", kind_of(r), r["id"].as_str().unwrap_or_default())
-    };
-    let mut open: Vec<(&CheckedPart, String, Vec<Hole>)> = parts
+    let mut open: Vec<(&CheckedPart, Vec<Hole>)> = parts
         .iter()
         .map(|p| {
             let mut holes = Vec::new();
-            find_holes(p.checked.resource(), &mut String::new(), &mut holes);
-            (p, name(p), holes)
+            if parts.len() > 1 {
+                find_holes(p.checked.resource(), Step::Root, &mut holes);
+            }
+            (p, holes)
         })
         .collect();
+    let named = |part: &CheckedPart, hole: &Hole| {
+        let resource = part.checked.resource();
+        resource["id"] == hole.our_id.as_str() && kind_of(resource) == hole.resource_type
+    };
     let mut out = Vec::with_capacity(parts.len());
     while !open.is_empty() {
-        let free = open.iter().position(|(_, own, holes)| {
-            !open.iter().any(|(_, other, _)| {
-                other != own
-                    && holes
-                        .iter()
-                        .any(|h| *other == format!("{}/{}", h.resource_type, h.our_id))
+        let free = open.iter().position(|(own, holes)| {
+            !open.iter().any(|(other, _)| {
+                !std::ptr::eq(*other, *own) && holes.iter().any(|h| named(other, h))
             })
         });
         out.push(open.remove(free.unwrap_or(0)).0);

@@ -75,12 +75,13 @@ impl Attempt<'_> {
         if let Some(hold) = self.look().await? {
             return self.held(hold, 0).await;
         }
+        let mut not_needed = Vec::new();
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
                 continue;
             }
             let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
-            if !self.one(effect, last).await? {
+            if !self.one(effect, last, &mut not_needed).await? {
                 return Ok(());
             }
         }
@@ -92,8 +93,14 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// One effect. Whether the next one is to be sent.
-    async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
+    /// One effect. Whether the next one is to be sent. `not_needed`: effects before it that turned out
+    /// so, told with the next outcome.
+    async fn one(
+        &self,
+        effect: &Effect,
+        last: bool,
+        not_needed: &mut Vec<u32>,
+    ) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
         let ready = match self.survivor(effect).await? {
             // Told before: their name for the merged patient is the survivor's, which is not to be
@@ -106,13 +113,18 @@ impl Attempt<'_> {
         match ready {
             None => {}
             Some(Hold::Skip) => {
-                let done = self.effect_done(effect, None);
-                let over = last.then(|| self.done(Reason::NotNeeded));
-                let stored = self.report(None, Some(done), over).await? == Reported::Stored;
-                if stored && last {
-                    self.merged().await?;
+                not_needed.push(effect.n);
+                if last {
+                    let report = Report {
+                        not_needed: std::mem::take(not_needed),
+                        settle: Some(self.done(Reason::NotNeeded)),
+                        ..self.empty(self.house.clock.now())
+                    };
+                    if self.house.store.report(report).await? == Reported::Stored {
+                        self.merged().await?;
+                    }
                 }
-                return Ok(stored && !last);
+                return Ok(!last);
             }
             Some(hold) => {
                 self.held(hold, effect.n).await?;
@@ -120,7 +132,8 @@ impl Attempt<'_> {
             }
         }
         let heard = self.timed(effect, &rows, false).await;
-        self.conclude(effect, last, heard).await
+        let not_needed = std::mem::take(not_needed);
+        self.conclude(effect, last, heard, not_needed).await
     }
 
     /// Asks about the first open effect.
@@ -154,7 +167,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         let heard = self.timed(effect, &rows, true).await;
-        let goes_on = self.conclude(effect, last, heard).await?;
+        let goes_on = self.conclude(effect, last, heard, Vec::new()).await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
             self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
@@ -198,6 +211,7 @@ impl Attempt<'_> {
         effect: &Effect,
         last: bool,
         heard: Heard,
+        not_needed: Vec<u32>,
     ) -> Result<bool, StoreError> {
         let Heard {
             asking,
@@ -256,6 +270,7 @@ impl Attempt<'_> {
         let report = Report {
             attempt: Some(row),
             effect_done: done,
+            not_needed,
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
@@ -377,6 +392,7 @@ impl Attempt<'_> {
             token: self.job.token,
             attempt: None,
             effect_done: None,
+            not_needed: Vec::new(),
             settle: None,
             pause: None,
             partner_well: false,
