@@ -177,7 +177,7 @@ impl Inbound {
                 Some((member.partner.facts().id.clone(), their_id)),
             ),
         };
-        metrics::counter!("gateway_received_total",
+        metrics::counter!("gateway_received_total", "tenant" => tenant.id.as_str().to_owned(),
             "partner" => raw.door.clone(), "state" => state.as_str())
         .increment(1);
         let id = MessageId::fresh(now);
