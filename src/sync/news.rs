@@ -53,6 +53,9 @@ impl Inbound {
                 News::Known | News::Companion | News::Record(..) | News::Relay(..) => {}
             }
         }
+        if whole && issues.is_empty() && unmatched.is_none() {
+            issues = self.wrong_in(&message, resources, &all).await?;
+        }
         if all.iter().all(|n| matches!(n, News::Companion)) {
             issues.push(Issue::error(
                 "not-supported",
@@ -70,14 +73,7 @@ impl Inbound {
                         }
                     }
                     News::Relay(n, client) => {
-                        let carried = Carried {
-                            tenant: message.tenant,
-                            source: &message.member.partner.facts().id,
-                            resource: &resources[n],
-                            client: client.as_deref(),
-                            only: None,
-                            now: message.now,
-                        };
+                        let carried = carried(&message, &resources[n], client.as_deref());
                         if let Err(found) = self.acceptor.relay(carried).await? {
                             issues.extend(found.into_iter().map(|i| at(i, n, resources)));
                         }
@@ -93,6 +89,33 @@ impl Inbound {
             (false, _) => Fate::Parked(issues),
             (true, None) => Fate::Done,
         })
+    }
+
+    /// What would be refused of the entries of a transaction or message, before any of it is written:
+    /// with one bad entry nothing of it is routed.
+    async fn wrong_in(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        all: &[News],
+    ) -> Result<Vec<Issue>, StoreError> {
+        let mut issues = Vec::new();
+        for (n, news) in all.iter().enumerate() {
+            let found = match news {
+                News::Record(record, _) => {
+                    self.acceptor
+                        .wrong(message.tenant, record, message.now)
+                        .await?
+                }
+                News::Relay(n, client) => {
+                    let carried = carried(message, &resources[*n], client.as_deref());
+                    self.acceptor.wrong_to_relay(carried).await?
+                }
+                News::Known | News::Companion | News::Unmatched(_) | News::Wrong(_) => Vec::new(),
+            };
+            issues.extend(found.into_iter().map(|i| at(i, n, resources)));
+        }
+        Ok(issues)
     }
 
     async fn one(
@@ -278,6 +301,17 @@ impl Inbound {
                 )])
             }
         })
+    }
+}
+
+fn carried<'a>(message: &Message<'a>, resource: &'a Value, client: Option<&'a str>) -> Carried<'a> {
+    Carried {
+        tenant: message.tenant,
+        source: &message.member.partner.facts().id,
+        resource,
+        client,
+        only: None,
+        now: message.now,
     }
 }
 

@@ -23,3 +23,4 @@ mod relay;
 mod script;
 mod source;
 mod support;
+mod tenants;

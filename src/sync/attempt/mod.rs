@@ -403,11 +403,11 @@ impl Attempt<'_> {
 
 /// Counts an attempt; partner and verdict are from closed lists, no record's name is told.
 fn observe(job: &Claimed, answer: &Answer, took: Duration) {
-    metrics::counter!("gateway_attempts_total",
+    metrics::counter!("gateway_attempts_total", "tenant" => job.tenant.as_str().to_owned(),
         "partner" => job.partner.as_str().to_owned(),
         "verdict" => answer.verdict.as_str(), "reason" => answer.reason.as_str())
     .increment(1);
-    metrics::histogram!("gateway_attempt_seconds", "partner" => job.partner.as_str().to_owned())
+    metrics::histogram!("gateway_attempt_seconds", "tenant" => job.tenant.as_str().to_owned(), "partner" => job.partner.as_str().to_owned())
         .record(took.as_secs_f64());
     tracing::info!(job = %job.id, partner = %job.partner, verdict = answer.verdict.as_str(),
         reason = answer.reason.as_str(), status = answer.status, "attempt");
