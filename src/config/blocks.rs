@@ -185,6 +185,7 @@ pub(super) fn partners(
             order_by_patient,
             concurrency_max,
             timeout,
+            json: core.json,
             own: toml::Table::new(),
             policy,
         });

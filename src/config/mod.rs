@@ -96,6 +96,8 @@ pub struct PartnerBlock {
     pub concurrency_max: usize,
     /// The longest an attempt may take.
     pub timeout: Duration,
+    /// What a document that it sends us may be at most.
+    pub json: crate::json::Limits,
     /// The kind's own keys.
     pub own: toml::Table,
     /// Its retry schedule.

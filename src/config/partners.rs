@@ -21,6 +21,7 @@ pub fn build(block: &PartnerBlock, tenant: &Tenant) -> Result<Built, Vec<String>
         order_by_patient: block.order_by_patient,
         concurrency_max: block.concurrency_max,
         timeout_ms: u64::try_from(block.timeout.as_millis()).unwrap_or(u64::MAX),
+        json: block.json,
         base: tenant.base.clone(),
         zone: tenant.zone.clone(),
     };

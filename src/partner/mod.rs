@@ -57,6 +57,8 @@ pub struct Common {
     pub concurrency_max: usize,
     /// The longest an attempt may take, in milliseconds.
     pub timeout_ms: u64,
+    /// What a document that it sends us may be at most.
+    pub json: crate::json::Limits,
     /// The tenant's base address, without a slash at its end.
     pub base: String,
     /// The tenant's zone.

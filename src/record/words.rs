@@ -79,9 +79,9 @@ mod tests {
 
     #[test]
     fn a_pointer_is_told_as_far_as_the_contracts_know_its_names() {
-        assert_eq!(countable("/steps/12/dose_amount"), "/steps/*/dose_amount");
-        assert_eq!(in_words("/steps/12/dose_amount"), "/steps/12/dose_amount");
-        assert_eq!(countable("/steps/12/Ada Canary/x"), "/steps/*/*");
+        assert_eq!(countable("/goals/12/target_date"), "/goals/*/target_date");
+        assert_eq!(in_words("/goals/12/target_date"), "/goals/12/target_date");
+        assert_eq!(countable("/goals/12/Ada Canary/x"), "/goals/*/*");
         assert_eq!(in_words("/canary/x"), "/*");
         assert_eq!(
             in_words("/3155550101"),

@@ -124,7 +124,10 @@ impl Acceptor {
         let body = serde_json::to_vec(&record.to_json()).unwrap_or_default();
         let hash = Self::content_hash(tenant, &body);
         let version = version_of(record);
-        if let Some(known) = self.known(tenant, &version, hash).await? {
+        let mut head = self.newest(tenant, &version.kind, &version.id).await?;
+        if let Some(head) = &head
+            && let Some(known) = self.known(tenant, &version, hash, head).await?
+        {
             return self.with_key(tenant, &version, &arrival, known).await;
         }
         for _ in 0..MOVES_MAX {
@@ -136,10 +139,11 @@ impl Acceptor {
                 Ok(work) => work,
                 Err(issues) => return Ok(Accepted::Wrong(issues)),
             };
-            match self.admit(&work, &arrival).await? {
-                Some(done) => return self.with_key(tenant, &version, &arrival, done).await,
-                None => tracing::debug!(kind = %record.kind(), "moved, decided again"),
+            if let Some(done) = self.admit(&work, &arrival, head).await? {
+                return self.with_key(tenant, &version, &arrival, done).await;
             }
+            tracing::debug!(kind = %record.kind(), "moved, decided again");
+            head = self.newest(tenant, &version.kind, &version.id).await?;
         }
         Err(StoreError::Full("admit: the record's chain keeps moving"))
     }
@@ -178,10 +182,8 @@ impl Acceptor {
         tenant: &Tenant,
         version: &VersionRef,
         hash: Hash,
+        head: &StoredVersion,
     ) -> Result<Option<Accepted>, StoreError> {
-        let Some(head) = self.newest(tenant, &version.kind, &version.id).await? else {
-            return Ok(None);
-        };
         if version.version > head.record.version {
             return Ok(None);
         }
@@ -280,16 +282,15 @@ impl Acceptor {
         Some(part)
     }
 
-    /// One try: looks at the chain, decides, writes. `None`: something moved.
+    /// One try, on the newest version as it was read: looks at the chain, decides, writes. `None`:
+    /// something moved.
     async fn admit(
         &self,
         work: &Work<'_>,
         arrival: &Arrival,
+        head: Option<StoredVersion>,
     ) -> Result<Option<Accepted>, StoreError> {
         let store = self.house.store.as_ref();
-        let head = self
-            .newest(work.tenant, &work.version.kind, &work.version.id)
-            .await?;
         let chain = chain_of(work.record, &work.loaded, head.as_ref());
         let (earlier, retracted) = match &head {
             Some(head) => (

@@ -1,6 +1,7 @@
 //! Denials decided anew, when a client's consents change (contracts section 4).
 
 use crate::clock::Time;
+use crate::issue::Issue;
 use crate::record::{Kind, Record, contract};
 
 use crate::sync::accept::{Acceptor, MOVES_MAX, admission};
@@ -76,6 +77,19 @@ impl Acceptor {
             }
         }
         Ok(made)
+    }
+
+    /// What a record would be refused for; writes nothing.
+    pub(super) async fn wrong(
+        &self,
+        tenant: &Tenant,
+        record: &Record,
+        now: Time,
+    ) -> Result<Vec<Issue>, StoreError> {
+        let body = serde_json::to_vec(&record.to_json()).unwrap_or_default();
+        let hash = Acceptor::content_hash(tenant, &body);
+        let work = self.work(tenant, record, body, hash, now).await?;
+        Ok(work.err().unwrap_or_default())
     }
 
     /// The version before a stored one.

@@ -45,8 +45,8 @@ pub(super) enum Fate {
     Done,
     /// Something in it could not be understood, checked or placed.
     Parked(Vec<Issue>),
-    /// It waits for this patient of theirs to be linked.
-    Unmatched(String),
+    /// It waits for this patient of theirs to be linked; what is wrong with the rest of it.
+    Unmatched(String, Vec<Issue>),
 }
 
 impl Inbound {
@@ -91,12 +91,64 @@ impl Inbound {
         };
         let (raw, received) = match house.store.receive(&tenant.id, raw.clone(), now).await? {
             Received::New => (raw, now),
+            Received::Repeat(stored) if stored.raw.hash != raw.hash => {
+                return Ok(Some(self.another(tenant, member, raw, now).await?));
+            }
             Received::Repeat(stored) => match &stored.given {
                 Some(given) => return Ok(Some(again(member, &stored, given, now))),
                 None => (stored.raw, stored.received),
             },
         };
         Ok(Some(self.take(tenant, member, &raw, received).await?))
+    }
+
+    /// Another message under an id that was used: kept like all that comes in, and shown; not taken for the
+    /// first one, nor for news.
+    async fn another(
+        &self,
+        tenant: &Tenant,
+        member: &Member,
+        raw: NewRaw,
+        now: Time,
+    ) -> Result<Reply, StoreError> {
+        let store = &self.house().store;
+        let sender_id = raw.sender_id.clone();
+        let unnamed = NewRaw {
+            sender_id: None,
+            ..raw
+        };
+        let id = match store.receive(&tenant.id, unnamed.clone(), now).await? {
+            Received::New => unnamed.id.clone(),
+            Received::Repeat(stored) => {
+                if let Some(given) = &stored.given {
+                    return Ok(again(member, &stored, given, now));
+                }
+                stored.raw.id
+            }
+        };
+        let issue = Issue::error(
+            "duplicate",
+            "same-id-other-bytes",
+            "",
+            "an earlier message of this id had another content",
+        );
+        let reply = member.partner.reply(&RawReceipt {
+            id: id.as_str(),
+            sender_id: sender_id.as_deref(),
+            message: &MessageId::fresh(now),
+            now,
+            parked: true,
+            bytes: &unnamed.bytes,
+        });
+        let given = Given {
+            status: reply.status,
+            body: reply.body.clone(),
+        };
+        let (parked, issues) = (RawState::Parked, vec![issue]);
+        store
+            .settle_raw(&tenant.id, &id, parked, issues, None, Some(given))
+            .await?;
+        Ok(reply)
     }
 
     /// Works on stored bytes to the answer. From here on the sender is told yes, whatever they mean.
@@ -119,13 +171,13 @@ impl Inbound {
         let (state, issues, unmatched) = match fate {
             Fate::Done => (RawState::Done, Vec::new(), None),
             Fate::Parked(issues) => (RawState::Parked, issues, None),
-            Fate::Unmatched(their_id) => (
+            Fate::Unmatched(their_id, issues) => (
                 RawState::Unmatched,
-                Vec::new(),
+                issues,
                 Some((member.partner.facts().id.clone(), their_id)),
             ),
         };
-        metrics::counter!("gateway_received_total",
+        metrics::counter!("gateway_received_total", "tenant" => tenant.id.as_str().to_owned(),
             "partner" => raw.door.clone(), "state" => state.as_str())
         .increment(1);
         let id = MessageId::fresh(now);

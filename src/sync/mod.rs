@@ -21,6 +21,7 @@ pub mod chain;
 pub mod context;
 mod denials;
 pub mod dispatch;
+mod echo;
 pub mod gate;
 pub mod house;
 pub mod inbound;

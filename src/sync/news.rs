@@ -6,20 +6,16 @@
 use serde_json::Value;
 
 use crate::issue::{Issue, any_error};
-use crate::record::map::split_identifier;
 use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
 use crate::sync::ports::{CrosswalkRow, StoreError};
-use crate::sync::prepare::changed_elements;
-use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
 use crate::sync::relaying::Carried;
-use crate::sync::whose::identifiers;
 
 /// What one resource is.
-enum News {
+pub(super) enum News {
     /// Nothing new: ours, unchanged, or known as it is.
     Known,
     /// Belongs to another entry (a panel's member, a patient): goes with it.
@@ -57,6 +53,9 @@ impl Inbound {
                 News::Known | News::Companion | News::Record(..) | News::Relay(..) => {}
             }
         }
+        if whole && issues.is_empty() && unmatched.is_none() {
+            issues = self.wrong_in(&message, resources, &all).await?;
+        }
         if all.iter().all(|n| matches!(n, News::Companion)) {
             issues.push(Issue::error(
                 "not-supported",
@@ -74,14 +73,7 @@ impl Inbound {
                         }
                     }
                     News::Relay(n, client) => {
-                        let carried = Carried {
-                            tenant: message.tenant,
-                            source: &message.member.partner.facts().id,
-                            resource: &resources[n],
-                            client: client.as_deref(),
-                            only: None,
-                            now: message.now,
-                        };
+                        let carried = carried(&message, &resources[n], client.as_deref());
                         if let Err(found) = self.acceptor.relay(carried).await? {
                             issues.extend(found.into_iter().map(|i| at(i, n, resources)));
                         }
@@ -91,10 +83,39 @@ impl Inbound {
             }
         }
         Ok(match (issues.is_empty(), unmatched) {
+            // Entry by entry: what is wrong with others is looked at after the link.
+            (_, Some(id)) if !whole => Fate::Unmatched(id, issues),
+            (true, Some(id)) => Fate::Unmatched(id, issues),
             (false, _) => Fate::Parked(issues),
-            (true, Some(id)) => Fate::Unmatched(id),
             (true, None) => Fate::Done,
         })
+    }
+
+    /// What would be refused of the entries of a transaction or message, before any of it is written:
+    /// with one bad entry nothing of it is routed.
+    async fn wrong_in(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        all: &[News],
+    ) -> Result<Vec<Issue>, StoreError> {
+        let mut issues = Vec::new();
+        for (n, news) in all.iter().enumerate() {
+            let found = match news {
+                News::Record(record, _) => {
+                    self.acceptor
+                        .wrong(message.tenant, record, message.now)
+                        .await?
+                }
+                News::Relay(n, client) => {
+                    let carried = carried(message, &resources[*n], client.as_deref());
+                    self.acceptor.wrong_to_relay(carried).await?
+                }
+                News::Known | News::Companion | News::Unmatched(_) | News::Wrong(_) => Vec::new(),
+            };
+            issues.extend(found.into_iter().map(|i| at(i, n, resources)));
+        }
+        Ok(issues)
     }
 
     async fn one(
@@ -111,10 +132,14 @@ impl Inbound {
                 "an entry is not a FHIR resource",
             ));
         };
+        let relays: Vec<&Route> = self.relays(message, resource_type).collect();
+        if resource_type == "Patient" && relays.is_empty() && resources.len() > 1 {
+            // Says whom the other entries are about; who somebody is there, is the partner's to know.
+            return Ok(News::Companion);
+        }
         if let Some(news) = self.echo(message, resource_type, resource).await? {
             return Ok(news);
         }
-        let relays: Vec<&Route> = self.relays(message, resource_type).collect();
         if !relays.is_empty() {
             return self.to_relay(message, resources, n, &relays).await;
         }
@@ -161,67 +186,6 @@ impl Inbound {
         self.house()
             .relays_of(&message.tenant.id, from)
             .filter(move |r| r.relays(resource_type))
-    }
-
-    /// An echo of what we sent to this partner (contracts section 1): unchanged it ends here; an order
-    /// that was changed there becomes an event of ours, anything else a person looks at.
-    async fn echo(
-        &self,
-        message: &Message<'_>,
-        resource_type: &str,
-        resource: &Value,
-    ) -> Result<Option<News>, StoreError> {
-        let env = message.tenant.env(message.now);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let Some((kind, value)) = identifiers(resource)
-            .find_map(|(system, value)| Some((env.kind_name_of_system(system)?, value)))
-        else {
-            return Ok(None);
-        };
-        let (our_id, id) = match Kind::parse(kind) {
-            Some(kind) => {
-                let (id, part) = split_identifier(value);
-                (env.id(kind, id, part), id.to_owned())
-            }
-            // What was relayed there is named by our id of it.
-            None if kind == OTHER => {
-                let owner = store.resource_owner(tenant, resource_type, value).await?;
-                let Some((_, id)) = owner.filter(|(kind, _)| kind == OTHER) else {
-                    return Ok(None);
-                };
-                (value.to_owned(), id)
-            }
-            None => return Ok(None),
-        };
-        let ours = (resource_type.to_owned(), our_id);
-        let partner = &message.member.partner.facts().id;
-        if store
-            .crosswalk(tenant, partner, std::slice::from_ref(&ours))
-            .await?
-            .is_empty()
-        {
-            return Ok(None);
-        }
-        let sent = store
-            .resources(tenant, kind, &id)
-            .await?
-            .into_iter()
-            .find(|r| r.resource_type == ours.0 && r.id == ours.1)
-            .and_then(|r| serde_json::from_slice::<Value>(&r.bytes).ok());
-        let Some(sent) = sent else { return Ok(None) };
-        let changed = changed_elements(&sent, resource);
-        if changed.is_empty() {
-            return Ok(Some(News::Known));
-        }
-        if kind != Kind::MedicationRequest.as_str() {
-            return Ok(Some(wrong(
-                "conflict",
-                "changed-outside",
-                "what we sent was changed at the partner",
-            )));
-        }
-        Ok(Some(event(message, &id, resource, &changed)))
     }
 
     /// A record of ours from a resource of theirs.
@@ -340,6 +304,17 @@ impl Inbound {
     }
 }
 
+fn carried<'a>(message: &Message<'a>, resource: &'a Value, client: Option<&'a str>) -> Carried<'a> {
+    Carried {
+        tenant: message.tenant,
+        source: &message.member.partner.facts().id,
+        resource,
+        client,
+        only: None,
+        now: message.now,
+    }
+}
+
 /// The kinds that a partner's FHIR becomes; what a record leans on belongs to the clinic.
 const fn principal(kind: Kind) -> bool {
     matches!(
@@ -353,31 +328,6 @@ fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<I
         map.insert(kind.version_field().to_owned(), Value::from(version));
     }
     contract::parse(kind, &record)
-}
-
-/// An event of our order: what it has become there, by the names of the elements only.
-fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String]) -> News {
-    let id = message
-        .tenant
-        .key
-        .resource_id("told", message.id.as_str(), order);
-    let mut value = serde_json::json!({
-        "event_id": format!("in-{id}"),
-        "version": 1,
-        "order_no": order,
-        "event": "changed_outside",
-        "source": "fhir",
-        "at": message.received.to_string(),
-        "partner": message.member.partner.facts().id.as_str(),
-        "changed_elements": changed,
-    });
-    if let Some(status) = resource.get("status").and_then(Value::as_str) {
-        value["outside_status"] = Value::from(status);
-    }
-    match contract::parse(Kind::OrderEvent, &value) {
-        Ok(record) => News::Record(Box::new(record), None),
-        Err(issues) => News::Wrong(issues),
-    }
 }
 
 /// Whether another resource of the message names this one as its member: it goes with that one.
@@ -406,6 +356,6 @@ fn at(mut issue: Issue, n: usize, resources: &[Value]) -> Issue {
     issue
 }
 
-fn wrong(code: &'static str, rule: &'static str, message: &'static str) -> News {
+pub(super) fn wrong(code: &'static str, rule: &'static str, message: &'static str) -> News {
     News::Wrong(vec![Issue::error(code, rule, "", message)])
 }

@@ -99,12 +99,27 @@ impl Acceptor {
         Ok(())
     }
 
-    /// One try. `None`: something moved.
-    async fn try_relay(&self, carried: Carried<'_>) -> Result<Option<Outcome>, StoreError> {
+    /// What keeps a resource from being relayed; writes nothing.
+    pub(super) async fn wrong_to_relay(
+        &self,
+        carried: Carried<'_>,
+    ) -> Result<Vec<Issue>, StoreError> {
+        Ok(match self.planned(carried).await? {
+            Ok(Some((_, wrong))) => wrong,
+            Ok(None) => Vec::new(),
+            Err(issue) => vec![issue],
+        })
+    }
+
+    /// What is to be written, and what is wrong for some receivers. `None`: it is no news.
+    async fn planned(
+        &self,
+        carried: Carried<'_>,
+    ) -> Result<Result<Option<(Admission, Vec<Issue>)>, Issue>, StoreError> {
         let known = match self.known_of(carried).await? {
             Ok(Some(known)) => known,
-            Ok(None) => return Ok(Some(Ok(()))),
-            Err(issue) => return Ok(Some(Err(vec![issue]))),
+            Ok(None) => return Ok(Ok(None)),
+            Err(issue) => return Ok(Err(issue)),
         };
         let house = self.house();
         let certified = certify(house, &known.relayed.resource);
@@ -117,7 +132,9 @@ impl Acceptor {
                     .validator
                     .certify_as_it_is(known.relayed.resource.clone()),
                 Err(issues) => {
-                    wrong.clone_from(issues);
+                    if wrong.is_empty() {
+                        wrong.clone_from(issues); // once, however many receivers it is for
+                    }
                     continue;
                 }
             };
@@ -125,15 +142,27 @@ impl Acceptor {
                 part: String::new(),
                 checked,
             };
-            one(carried, &known, member, &routes, &part, &mut admission);
+            if let Err(issues) = one(carried, &known, member, &routes, &part, &mut admission) {
+                wrong.extend(issues);
+            }
         }
+        Ok(Ok(Some((admission, wrong))))
+    }
+
+    /// One try. `None`: something moved.
+    async fn try_relay(&self, carried: Carried<'_>) -> Result<Option<Outcome>, StoreError> {
+        let (admission, wrong) = match self.planned(carried).await? {
+            Ok(Some(planned)) => planned,
+            Ok(None) => return Ok(Some(Ok(()))),
+            Err(issue) => return Ok(Some(Err(vec![issue]))),
+        };
         if carried.only.is_some() && !admission.denials.is_empty() {
             return Ok(Some(Ok(()))); // denied again: the denial stands
         }
         if !wrong.is_empty() && admission.jobs.is_empty() && admission.denials.is_empty() {
             return Ok(Some(Err(wrong)));
         }
-        Ok(match house.store.admit(admission).await? {
+        Ok(match self.house().store.admit(admission).await? {
             Admitted::Moved => None,
             _ if wrong.is_empty() => Some(Ok(())),
             _ => Some(Err(wrong)),
@@ -256,7 +285,7 @@ fn one(
     routes: &[&Route],
     part: &CheckedPart,
     admission: &mut Admission,
-) {
+) -> Outcome {
     let facts = member.partner.facts();
     let env = carried.tenant.env(carried.now);
     let labels = labels(carried.resource, routes);
@@ -305,13 +334,12 @@ fn one(
         };
         let message = MessageId::fresh(carried.now);
         let guarded = facts.style != Style::Clinic && labels.personal && labels.part2;
-        if let Some(job) = job(
+        admission.jobs.push(job(
             carried, known, member, part, &planned, &message, notice, guarded,
-        ) {
-            admission.jobs.push(job);
-        }
+        )?);
     }
     admission.transitions.extend(plan.transitions);
+    Ok(())
 }
 
 fn job(
@@ -323,7 +351,7 @@ fn job(
     message: &MessageId,
     notice: Option<&str>,
     guarded: bool,
-) -> Option<NewJob> {
+) -> Result<NewJob, Vec<Issue>> {
     let facts = member.partner.facts();
     let env = carried.tenant.env(carried.now);
     let nothing = planned.state == State::Cancelled;
@@ -344,10 +372,15 @@ fn job(
     let effects = if nothing {
         Vec::new()
     } else {
-        member.partner.encode(&outgoing).ok()?.effects
+        member.partner.encode(&outgoing)?.effects
     };
     if effects.is_empty() && !nothing {
-        return None;
+        return Err(vec![Issue::error(
+            "not-supported",
+            "type-not-taken",
+            "",
+            "the partner that it is relayed to does not take this type: nothing of it went there",
+        )]);
     }
     let own_needs = known.relayed.needs.iter().map(|n| VersionRef {
         kind: OTHER.to_owned(),
@@ -355,7 +388,7 @@ fn job(
         version: 0,
     });
     let chain = chain_of(&known.version.id);
-    Some(NewJob {
+    Ok(NewJob {
         id: JobId::fresh(carried.now),
         partner: facts.id.clone(),
         lane: match carried.client.filter(|_| facts.order_by_patient) {

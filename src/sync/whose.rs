@@ -17,6 +17,9 @@ use crate::sync::job::VersionRef;
 use crate::sync::ports::{CrosswalkRow, StoreError};
 use crate::sync::relay::{self, Ours};
 
+/// Clients of ours that one patient of theirs may name.
+const NAMED_MAX: usize = 16;
+
 impl Acceptor {
     /// What a resource refers to that is a copy of something of ours, by its partner's crosswalk: by
     /// (type, their id); and the records that those copies are of.
@@ -164,22 +167,20 @@ impl Inbound {
             r.get("resourceType").and_then(Value::as_str) == Some("Patient")
                 && r.get("id").and_then(Value::as_str) == Some(their_id)
         });
-        let named = std::iter::once(&subject["identifier"])
+        let mut named: Vec<(String, String)> = std::iter::once(&subject["identifier"])
             .filter_map(pair)
             .chain(patient.into_iter().flat_map(identifiers))
-            .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
-        if let Some((_, client)) = named {
-            let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
-            if store
-                .newest(tenant, &names)
-                .await?
-                .into_iter()
-                .flatten()
-                .next()
-                .is_some()
-            {
-                return Ok(Ok(client.to_owned()));
-            }
+            .filter(|(system, _)| env.kind_of_system(system) == Some(Kind::Client))
+            .map(|(_, client)| (Kind::Client.as_str().to_owned(), client.to_owned()))
+            .collect();
+        named.sort_unstable();
+        named.dedup();
+        named.truncate(NAMED_MAX);
+        let known = store.newest(tenant, &named).await?.into_iter().flatten();
+        let mut known = known.map(|client| client.record.id);
+        // Several of ours: nobody but a person, by a link, can say who it is.
+        if let (Some(client), None) = (known.next(), known.next()) {
+            return Ok(Ok(client));
         }
         let partner = &message.member.partner.facts().id;
         let row = store
@@ -199,7 +200,7 @@ impl Inbound {
     }
 }
 
-fn older(new: &str, old: &str) -> bool {
+pub(super) fn older(new: &str, old: &str) -> bool {
     if let (Ok(new), Ok(old)) = (new.parse::<u64>(), old.parse::<u64>()) {
         return new < old;
     }
@@ -209,7 +210,8 @@ fn older(new: &str, old: &str) -> bool {
     }
 }
 
-/// The identifiers of a resource: (system, value).
+/// The identifiers of a resource: (system, value). What names an order that it fulfils (a placer's or an
+/// accession number) is none of its own.
 pub(super) fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
     resource
         .get("identifier")
@@ -217,7 +219,16 @@ pub(super) fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)
         .map(Vec::as_slice)
         .unwrap_or_default()
         .iter()
+        .filter(|i| !names_an_order(i))
         .filter_map(pair)
+}
+
+fn names_an_order(identifier: &Value) -> bool {
+    let codings = identifier["type"]["coding"].as_array();
+    codings
+        .into_iter()
+        .flatten()
+        .any(|c| matches!(c["code"].as_str(), Some("PLAC" | "ACSN")))
 }
 
 /// System and value of an Identifier.

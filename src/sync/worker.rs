@@ -206,7 +206,11 @@ impl Worker {
             Verdict::Accepted | Verdict::Pending | Verdict::Refused => None,
             Verdict::Busy | Verdict::Unsure => {
                 let outage = Duration::from_secs(member.policy.outage_s);
-                let wait = answer.retry_after.unwrap_or(outage).max(outage);
+                let wait = member
+                    .policy
+                    .asked_away(&answer)
+                    .unwrap_or(outage)
+                    .max(outage);
                 Some((house.clock.now().plus(wait), answer.reason))
             }
         };

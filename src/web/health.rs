@@ -66,13 +66,26 @@ pub(super) async fn metrics(
     caller.needs(&[Right::Metrics, Right::Read])?;
     let now = doors.now();
     let status = doors.status(&caller.tenant).await?;
-    let mut text = (doors.measured)();
+    let mut text = of_tenant(&(doors.measured)(), caller.tenant.as_str());
     text.push_str(&gauges(&status, now));
     Ok(answer::bytes(
         200,
         "text/plain; version=0.0.4; charset=utf-8",
         text.into_bytes(),
     ))
+}
+
+/// What was measured, without the lines of other tenants.
+fn of_tenant(measured: &str, tenant: &str) -> String {
+    let own = format!("tenant=\"{tenant}\"");
+    let mut out = String::with_capacity(measured.len());
+    for line in measured.lines() {
+        if !line.contains("tenant=\"") || line.contains(&own) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
 }
 
 /// The store's own counts. Ids of partners are names from the config, which need no escaping.
@@ -155,4 +168,18 @@ fn gauges(status: &Status, now: Time) -> String {
 
 fn count<T>(list: &[T]) -> u64 {
     u64::try_from(list.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_tenants_are_left_out_of_what_was_measured() {
+        let all = "# TYPE a counter\na{tenant=\"x\",partner=\"p\"} 1\na{tenant=\"xy\"} 2\nb 3\n";
+        assert_eq!(
+            of_tenant(all, "x"),
+            "# TYPE a counter\na{tenant=\"x\",partner=\"p\"} 1\nb 3\n"
+        );
+    }
 }

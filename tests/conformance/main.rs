@@ -20,6 +20,7 @@ mod figures;
 mod material;
 mod places;
 mod primitives;
+mod snapshots;
 mod suite;
 
 use std::process::ExitCode;
@@ -49,6 +50,9 @@ fn main() -> ExitCode {
     }
     if wanted("faults") {
         faults::run(&material, &mut figures);
+    }
+    if wanted("snapshots") {
+        snapshots::run(&material, &mut figures);
     }
     figures.finish()
 }

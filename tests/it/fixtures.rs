@@ -192,6 +192,27 @@ fn every_field_of_a_fixture_is_carried_or_said_not_to_be() {
 }
 
 #[test]
+fn what_was_entered_in_error_is_taken_back() {
+    let mut seen = 0;
+    for case in cases() {
+        let path = case.folder.join("fhir.json");
+        if !path.exists() {
+            continue;
+        }
+        let says = json(&path)["entry"][0]["resource"]["status"] == "entered-in-error";
+        let knows = match &case.record {
+            Record::MedicationRequest(order) => {
+                order.standing() == medication_request::Standing::Ended
+            }
+            record => record.entered_in_error(),
+        };
+        assert!(knows || !says, "{}", case.name());
+        seen += usize::from(says);
+    }
+    assert!(seen > 2, "{seen}");
+}
+
+#[test]
 fn what_fixtures_become_is_valid_fhir() {
     let env = MapEnv::example();
     let validator = Validator::standard();

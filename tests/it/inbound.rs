@@ -238,3 +238,85 @@ async fn a_plan_of_theirs_becomes_a_plan_and_its_change_a_revision() {
     let revisions: Vec<&Value> = feed.iter().map(|e| &e["record"]["rev"]).collect();
     assert_eq!(revisions, [&json!(1), &json!(2)], "{}", both.parked().await);
 }
+
+#[tokio::test]
+async fn an_echo_is_compared_with_what_went_there_and_known_by_its_own_identifier_only() {
+    let both = both().await;
+    both.submit_case("medication-request", "sertraline").await;
+    let copy = both.ehr.of_type("MedicationRequest")[0].resource.clone();
+    // A second version waits for the EHR to come back; its notice of the first one comes meanwhile.
+    let mut second = fixture("medication-request", "sertraline");
+    second["version"] = json!(2);
+    second["sig_text"] = json!("Take 1 tablet by mouth every evening.");
+    assert_eq!(
+        both.gateway
+            .submit("medication-request", &second)
+            .await
+            .status,
+        202
+    );
+    let got = both.gateway.post("/in/ehr", "ehr", &copy).await;
+    assert_eq!(got.status, 201);
+    both.gateway.work().await;
+    assert!(both.feed().await.is_empty(), "no change of theirs");
+    assert_eq!(both.parked().await, "[]");
+
+    // An order of theirs that names ours as its placer's is theirs.
+    let mut theirs = copy.clone();
+    theirs["id"] = json!("t1");
+    theirs["status"] = json!("on-hold");
+    theirs["identifier"][0]["type"] = json!({"coding": [{"code": "PLAC"}]});
+    both.sends(&theirs).await;
+    let feed = both.feed().await;
+    assert!(
+        feed.iter()
+            .all(|e| e["record"]["event"] != "changed_outside"),
+        "{feed:?} {}",
+        both.parked().await
+    );
+
+    // Ours that stands behind another identifier is ours still, and taken back it says so and no more.
+    let mut cancelled = second;
+    cancelled["version"] = json!(3);
+    cancelled["state"] = json!("cancelled");
+    assert_eq!(
+        both.gateway
+            .submit("medication-request", &cancelled)
+            .await
+            .status,
+        202
+    );
+    both.gateway.work().await;
+    let before = both.feed().await.len();
+    let mut copy = both.ehr.of_type("MedicationRequest")[0].resource.clone();
+    assert_eq!(copy["status"], "cancelled");
+    let ours = copy["identifier"][0].clone();
+    copy["identifier"] = json!([
+        {"system": "https://clinic.example/id/medication-request", "value": "RX-UNKNOWN"}, ours]);
+    both.sends(&copy).await;
+    assert_eq!(both.feed().await.len(), before, "{}", both.parked().await);
+    copy["status"] = json!("active");
+    copy["meta"]["versionId"] = json!("99");
+    both.sends(&copy).await;
+    assert_eq!(both.feed().await.len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_patient_who_carries_two_of_our_numbers_waits_for_a_person() {
+    let both = both().await;
+    both.submit_case("client", "C-1007").await;
+    both.submit_case("client", "C-1001").await;
+    let named = |no: &str| json!({"system": "https://clinic.example/id/client", "value": no});
+    let patient = json!({"resourceType": "Patient", "id": "zz9",
+        "identifier": [named("C-1007"), named("C-1001")]});
+    let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"resource": patient}, {"resource": lithium("Patient/zz9", "final", "0.80", 1)}]});
+    both.sends(&bundle).await;
+    assert!(both.feed().await.is_empty());
+    let link = json!({"partner": "ehr", "their_id": "zz9", "client": "C-1001"});
+    let got = both.gateway.post("/unmatched/link", "admin", &link).await;
+    assert_eq!(got.status, 200, "{}", got.text());
+    both.gateway.work().await;
+    let feed = both.feed().await;
+    assert_eq!(feed[0]["record"]["client_no"], "C-1001");
+}

@@ -7,6 +7,7 @@
 
 mod clinic;
 mod commands;
+mod consents;
 mod corpus;
 mod demo;
 mod doors;
@@ -22,3 +23,4 @@ mod relay;
 mod script;
 mod source;
 mod support;
+mod tenants;

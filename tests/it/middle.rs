@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::support::{Fake, Gateway, Setup, fixture_whole};
+use crate::support::{Fake, Gateway, Setup, fixture, fixture_whole};
 
 /// Nothing waits longer than this.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -231,4 +231,72 @@ async fn a_patient_who_is_there_twice_waits_for_the_registrar() {
     both.gateway.work().await;
     let subject = &both.orders()[0]["subject"]["reference"];
     assert_eq!(*subject, format!("Patient/{right}"));
+}
+
+#[tokio::test]
+async fn an_older_copy_that_is_found_is_not_taken_for_what_was_sent() {
+    let both = both("patients = \"created\"").await;
+    let (whole, ..) = order();
+    let older = json!({"resourceType": "MedicationRequest", "status": "draft", "intent": "order",
+        "identifier": [{"system": "https://clinic.example/id/medication-request", "value": "RX-2026-00101"}]});
+    both.ehr.put(older);
+    both.ehr.faults().writes([None, Some(Fault::ResetAfter)]);
+    both.gateway
+        .submit_whole("medication-request", &whole)
+        .await;
+    for _ in 0..4 {
+        both.gateway.work().await;
+        both.gateway.advance(Duration::from_secs(400));
+    }
+    let orders = both.orders();
+    assert_eq!(orders.len(), 1);
+    assert_eq!(orders[0]["status"], "active", "{:?}", both.states().await);
+}
+
+#[tokio::test]
+async fn a_merge_holds_both_patients_until_it_arrived_and_then_there_is_one() {
+    let journal = Journal::new(Arc::new(System::default()));
+    let ehr = EhrSim::start("ehr", journal, Options::default())
+        .await
+        .expect("an EHR");
+    let gateway = Setup::new()
+        .partner_at(
+            "ehr",
+            &ehr.url(),
+            "kind = \"ehr-fhir\"\nurl = \"{url}\"\nbearer = \"x\"\ncreate = \"conditional\"\n\
+             patients = \"created\"\nclass = \"treating_providers\"\n\
+             [[routes]]\nto = \"ehr\"\nkinds = [\"client\", \"client-merge\", \"medication-request\"]",
+        )
+        .start()
+        .await;
+    let (whole, ..) = order();
+    for client in ["C-1001", "C-1007"] {
+        let got = gateway.submit("client", &fixture("client", client)).await;
+        assert_eq!(got.status, 202, "{}", got.text());
+    }
+    gateway.work().await;
+    // C-1007 turns out to be C-1001; the merge cannot be told at once.
+    ehr.faults().writes([Some(Fault::ServerError)]);
+    let merge = json!({"merge_id": "M-77", "version": 1, "survivor_client_no": "C-1001",
+        "merged_client_no": "C-1007", "merged_on": "2026-11-23"});
+    let got = gateway.submit("client-merge", &merge).await;
+    assert_eq!(got.status, 202, "{}", got.text());
+    gateway.work().await;
+    gateway.submit_whole("medication-request", &whole).await;
+    gateway.work().await;
+    assert!(ehr.of_type("MedicationRequest").is_empty(), "held");
+    for _ in 0..4 {
+        gateway.advance(Duration::from_secs(400));
+        gateway.work().await;
+    }
+    let patients = ehr.of_type("Patient");
+    let survivor = patients
+        .iter()
+        .find(|p| p.resource["link"][0]["type"] == "replaces")
+        .expect("the survivor");
+    let orders = ehr.of_type("MedicationRequest");
+    assert_eq!(
+        orders[0].resource["subject"]["reference"],
+        format!("Patient/{}", survivor.id)
+    );
 }

@@ -232,3 +232,76 @@ async fn part_2_leaves_only_for_a_linked_patient_under_a_consent() {
         "the least that identifies it"
     );
 }
+
+#[tokio::test]
+async fn of_a_transaction_nothing_goes_on_if_one_entry_cannot() {
+    let both = both("").await;
+    let entry = |r: Value| json!({"resource": r, "request": {"method": "POST", "url": "x"}});
+    let patient = json!({"resourceType": "Patient", "id": "p1"});
+    let mut odd = weight("72.50", "2026-11-20T09:00:00Z");
+    odd["status"] = json!("nearly");
+    let whole = json!({"resourceType": "Bundle", "type": "transaction",
+        "entry": [entry(patient), entry(odd)]});
+    both.sends(&whole).await;
+    assert!(both.ehr.kept().is_empty(), "all of it or nothing");
+    assert_eq!(both.parked().await, 1);
+}
+
+#[tokio::test]
+async fn what_the_other_side_does_not_take_is_kept_and_shown() {
+    // The route brings encounters, and the laboratory takes none.
+    let both =
+        both("[[routes]]\nto = \"lab\"\nrelay_from = \"ehr\"\nrelay_types = [\"Encounter\"]").await;
+    let visit = json!({"resourceType": "Encounter", "id": "v1", "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}});
+    let got = both.gateway.post("/in/ehr", "ehr", &visit).await;
+    assert_eq!(got.status, 201);
+    both.gateway.work().await;
+    let status = both.gateway.get("/status", "admin").await.json();
+    let parked = status["parked_inbound"].to_string();
+    assert!(parked.contains("type-not-taken"), "{parked}");
+}
+
+#[tokio::test]
+async fn another_message_under_a_used_id_is_kept_and_shown_and_changes_nothing() {
+    let both = both("").await;
+    both.sends(&bundle(weight("72.50", "2026-11-20T09:00:00Z")))
+        .await;
+    let one = weight("73.00", "2026-11-21T09:00:00Z");
+    both.sends(&one).await;
+    let mut other = one;
+    other["valueQuantity"]["value"] = json!(99);
+    both.sends(&other).await;
+    both.sends(&other).await;
+    let kept = both.observations();
+    assert_eq!(
+        kept[0].resource["valueQuantity"]["value"].to_string(),
+        "73.00"
+    );
+    let status = both.gateway.get("/status", "admin").await.json();
+    let parked = status["parked_inbound"].as_array().expect("a list");
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert!(parked[0].to_string().contains("same-id-other-bytes"));
+}
+
+#[tokio::test]
+async fn the_limits_of_the_config_hold_at_the_partners_doors() {
+    // Larger than the default limit, and allowed; deeper than allowed, and not.
+    let both = both("[limits]\nbody_bytes_max = 8388608\ndepth_max = 12").await;
+    let mut large = weight("72.50", "2026-11-20T09:00:00Z");
+    large["note"] = (0..6)
+        .map(|_| json!({"text": "x".repeat(900_000)}))
+        .collect();
+    both.sends(&large).await;
+    assert_eq!(both.parked().await, 0);
+    let mut deep = weight("72.50", "2026-11-21T09:00:00Z");
+    let mut nested = json!({"url": "u:x", "valueBoolean": true});
+    for _ in 0..8 {
+        nested = json!({"url": "u:x", "extension": [nested]});
+    }
+    deep["extension"] = json!([nested]);
+    both.sends(&deep).await;
+    let status = both.gateway.get("/status", "admin").await.json();
+    let parked = status["parked_inbound"].to_string();
+    assert!(parked.contains("json-depth"), "{parked}");
+}

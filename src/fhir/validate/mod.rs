@@ -47,6 +47,7 @@ mod invariant;
 mod model;
 mod narrative;
 mod ours;
+mod outcome;
 mod primitive;
 mod profile;
 mod quantity;
@@ -69,6 +70,7 @@ use serde_json::Value;
 
 use self::at::At;
 use self::check::{Check, Core};
+pub use self::outcome::{RULES, outcome};
 use self::terminology::Terminology;
 use super::artefact;
 use super::facts::{Definitions, Structure};

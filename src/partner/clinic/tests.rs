@@ -24,6 +24,7 @@ fn partner(url: &str) -> Built {
         order_by_patient: false,
         concurrency_max: 4,
         timeout_ms: 500,
+        json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
     };
@@ -245,6 +246,7 @@ fn its_page_of_the_manual_can_be_read_by_it() {
         order_by_patient: false,
         concurrency_max: 1,
         timeout_ms: 1000,
+        json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
     };

@@ -14,23 +14,21 @@ use crate::partner::ehr_fhir::encode::FHIR_JSON;
 use crate::sync::ports::{Envelope, Incoming, RawReceipt, Reply};
 
 /// The sender's name of it: `Bundle.identifier`, or type, id and version of a resource.
-pub fn envelope(bytes: &[u8]) -> Envelope {
-    let sender_id = json::read(bytes, &Limits::default())
-        .ok()
-        .and_then(|document| {
-            let value = document.value;
-            if value["resourceType"] == "Bundle" {
-                let identifier = &value["identifier"];
-                let system = identifier["system"].as_str().unwrap_or_default();
-                return Some(format!("{system}|{}", identifier["value"].as_str()?));
-            }
-            Some(format!(
-                "{}/{}/{}",
-                value["resourceType"].as_str()?,
-                value["id"].as_str()?,
-                value["meta"]["versionId"].as_str()?
-            ))
-        });
+pub fn envelope(bytes: &[u8], limits: &Limits) -> Envelope {
+    let sender_id = json::read(bytes, limits).ok().and_then(|document| {
+        let value = document.value;
+        if value["resourceType"] == "Bundle" {
+            let identifier = &value["identifier"];
+            let system = identifier["system"].as_str().unwrap_or_default();
+            return Some(format!("{system}|{}", identifier["value"].as_str()?));
+        }
+        Some(format!(
+            "{}/{}/{}",
+            value["resourceType"].as_str()?,
+            value["id"].as_str()?,
+            value["meta"]["versionId"].as_str()?
+        ))
+    });
     Envelope { sender_id }
 }
 
@@ -43,6 +41,7 @@ pub fn decode(
     content_type: &str,
     bytes: &[u8],
     entries_max: usize,
+    limits: &Limits,
 ) -> Result<Vec<Incoming>, Vec<Issue>> {
     if content_type.to_ascii_lowercase().contains("xml") {
         return wrong(
@@ -52,7 +51,7 @@ pub fn decode(
             "FHIR is read as JSON only",
         );
     }
-    let document = json::read(bytes, &Limits::default()).map_err(|issue| vec![issue])?;
+    let document = json::read(bytes, limits).map_err(|issue| vec![issue])?;
     if !document.duplicates.is_empty() {
         return Err(document
             .duplicates
@@ -205,9 +204,9 @@ fn rename(value: &mut Value, names: &HashMap<String, String>) {
 }
 
 /// 201 for a resource, 200 for a bundle: we have it, whatever it means.
-pub fn reply(received: &RawReceipt<'_>) -> Reply {
-    let is_bundle = json::read(received.bytes, &Limits::default())
-        .is_ok_and(|d| d.value["resourceType"] == "Bundle");
+pub fn reply(received: &RawReceipt<'_>, limits: &Limits) -> Reply {
+    let is_bundle =
+        json::read(received.bytes, limits).is_ok_and(|d| d.value["resourceType"] == "Bundle");
     let text = if received.parked {
         "Received and stored; somebody will look at it before it is used."
     } else {

@@ -37,6 +37,7 @@ use async_trait::async_trait;
 use reqwest::Url;
 
 use crate::issue::Issue;
+use crate::json::Limits;
 use crate::partner::settings::Settings;
 use crate::partner::wire::{Ask, Http, by_status, cut_off};
 use crate::partner::{Built, Common, PartnerKind};
@@ -64,6 +65,7 @@ pub struct EhrFhir {
     http: Http,
     base: Url,
     limit: Duration,
+    json: Limits,
 }
 
 fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
@@ -74,11 +76,12 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
         .filter(|u| !u.cannot_be_a_base())
         .ok_or_else(|| vec!["url: must be an http:// or https:// address".to_owned()])?;
     Ok(std::sync::Arc::new(EhrFhir {
-        facts: common.facts(Style::Copies, "treating_providers", false),
+        facts: common.facts(Style::Copies, "treating_providers", true),
         http: Http::new(&config.http)?,
         config,
         base,
         limit,
+        json: common.json,
     }))
 }
 
@@ -155,14 +158,14 @@ impl Partner for EhrFhir {
     }
 
     fn envelope(&self, _content_type: &str, bytes: &[u8]) -> Envelope {
-        inbound::envelope(bytes)
+        inbound::envelope(bytes, &self.json)
     }
 
     fn decode(&self, content_type: &str, bytes: &[u8]) -> Result<Vec<Incoming>, Vec<Issue>> {
-        inbound::decode(content_type, bytes, self.config.entries_max)
+        inbound::decode(content_type, bytes, self.config.entries_max, &self.json)
     }
 
     fn reply(&self, received: &RawReceipt<'_>) -> Reply {
-        inbound::reply(received)
+        inbound::reply(received, &self.json)
     }
 }

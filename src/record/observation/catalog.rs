@@ -144,7 +144,7 @@ codes! {
         Alt = "alt",
         /// Aspartate aminotransferase, U/L.
         Ast = "ast",
-        /// Thyrotropin, m[IU]/L.
+        /// Thyrotropin, `m[IU]/L`.
         Tsh = "tsh",
         /// Creatinine in serum, mg/dL.
         Creatinine = "creatinine",

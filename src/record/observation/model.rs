@@ -335,10 +335,10 @@ pub struct VitalSign {
     /// UCUM code of the value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
-    /// Systolic blood pressure, mm[Hg].
+    /// Systolic blood pressure, `mm[Hg]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub systolic: Option<Decimal>,
-    /// Diastolic blood pressure, mm[Hg]; absent where it could not be heard.
+    /// Diastolic blood pressure, `mm[Hg]`; absent where it could not be heard.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diastolic: Option<Decimal>,
 }

@@ -247,7 +247,8 @@ pub(super) fn needs(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqli
                  AND (EXISTS (SELECT 1 FROM job o WHERE o.tenant = ?1 AND o.partner = ?2
                      AND o.kind = n.kind AND o.record = n.record
                      AND o.state IN ('waiting', 'sending', 'asking') AND o.held = 0 AND o.seq < ?3)
-                   OR EXISTS (SELECT 1 FROM job s JOIN lane l ON l.tenant = ?1 AND l.head = s.seq
+                   OR EXISTS (SELECT 1 FROM job s CROSS JOIN lane l INDEXED BY lane_head
+                       ON l.tenant = ?1 AND l.head = s.seq
                      WHERE s.tenant = ?1 AND s.partner = ?2 AND s.kind = n.kind AND s.record = n.record
                        AND s.state IN ('waiting', 'sending', 'asking') AND s.held = 0 AND s.seq > ?3
                        AND s.succeeds < ?3 AND l.mode <> 3 AND l.lane <> ?4)))",

@@ -229,7 +229,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         names: &[(String, String)],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read_at_once("newest", |c| read::newest(c, tenant, names))
+        self.read("newest", |c| read::newest(c, tenant, names))
     }
 
     async fn versions(
@@ -237,7 +237,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         records: &[VersionRef],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read_at_once("versions", |c| read::versions(c, tenant, records))
+        self.read("versions", |c| read::versions(c, tenant, records))
     }
 
     async fn consents(
@@ -245,7 +245,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         client: &str,
     ) -> Result<Vec<StoredVersion>, StoreError> {
-        self.read_at_once("consents", |c| read::consents(c, tenant, client))
+        self.read("consents", |c| read::consents(c, tenant, client))
     }
 
     async fn resources(
@@ -255,6 +255,18 @@ impl Store for Sqlite {
         id: &str,
     ) -> Result<Vec<ResourceRow>, StoreError> {
         self.read("resources", |c| read::resources(c, tenant, kind, id))
+    }
+
+    async fn resource_versions(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.read("resource_versions", |c| {
+            read::resource_versions(c, tenant, resource_type, our_id, limit)
+        })
     }
 
     async fn resource_owner(

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, int};
+use super::seal::open;
 use crate::ids::{Hash, PartnerId, TenantId};
 use crate::sync::job::{Chain, ChainJob, VersionRef};
 use crate::sync::ports::{Denial, Given, ResourceRow, StoredVersion};
@@ -109,6 +110,26 @@ pub(super) fn resources(
         .collect()
 }
 
+pub(super) fn resource_versions(
+    connection: &Connection,
+    tenant: &TenantId,
+    resource_type: &str,
+    our_id: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT record_version, body FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3
+             ORDER BY version DESC LIMIT ?4",
+        )?
+        .query_map(
+            params![tenant.as_str(), resource_type, our_id, limit],
+            |r| Ok((rows::number(r, 0)?, open(r.get(1)?)?)),
+        )?
+        .collect()
+}
+
 pub(super) fn resource_owner(
     connection: &Connection,
     tenant: &TenantId,
@@ -117,7 +138,8 @@ pub(super) fn resource_owner(
 ) -> rusqlite::Result<Option<(String, String)>> {
     connection
         .prepare_cached(
-            "SELECT kind, record FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
+            "SELECT kind, record FROM resource INDEXED BY resource_id
+             WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
         )?
         .query_row(params![tenant.as_str(), resource_type, our_id], |r| {
             Ok((r.get(0)?, r.get(1)?))

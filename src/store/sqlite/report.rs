@@ -28,6 +28,13 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
             success(connection, &place, r.now)?;
         }
     }
+    for effect in &r.not_needed {
+        let done = EffectDone {
+            effect: *effect,
+            remote: None,
+        };
+        put_effect_done(connection, &place, &done, r.now)?;
+    }
     if let Some(done) = &r.effect_done {
         put_effect_done(connection, &place, done, r.now)?;
     }

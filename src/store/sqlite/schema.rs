@@ -34,8 +34,8 @@ CREATE TABLE leans (
 CREATE TABLE resource (
   tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
   kind TEXT NOT NULL, record TEXT NOT NULL, part TEXT NOT NULL, record_version INTEGER NOT NULL,
-  updated INTEGER NOT NULL, profiles TEXT NOT NULL, body BLOB NOT NULL,
-  UNIQUE (tenant, type, id, version));
+  updated INTEGER NOT NULL, profiles TEXT NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX resource_id ON resource (tenant, type, id, version);
 CREATE INDEX resource_record ON resource (tenant, kind, record, type, id, version);
 CREATE TABLE feed (
   tenant TEXT NOT NULL, position INTEGER PRIMARY KEY AUTOINCREMENT,

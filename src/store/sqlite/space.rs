@@ -10,6 +10,9 @@ use super::rows;
 /// Bytes that are kept for delivering: below that nothing is taken in.
 pub(super) const KEPT: u64 = 16 << 20;
 
+/// Pages of a database that nobody limited.
+const UNLIMITED: u64 = 0xffff_fffe;
+
 /// Tells how many bytes are free; `None`: it cannot be told.
 type Free = Box<dyn Fn() -> Option<u64> + Send + Sync>;
 
@@ -51,8 +54,11 @@ pub(super) fn within_limit(connection: &Connection) -> rusqlite::Result<()> {
             .prepare_cached(&format!("PRAGMA {what}"))?
             .query_row([], |r| rows::number(r, 0))
     };
-    let pages = (number("max_page_count")? + number("freelist_count")?)
-        .saturating_sub(number("page_count")?);
+    let most = number("max_page_count")?;
+    if most >= UNLIMITED {
+        return Ok(());
+    }
+    let pages = (most + number("freelist_count")?).saturating_sub(number("page_count")?);
     if pages.saturating_mul(number("page_size")?) < KEPT {
         return Err(Error::SqliteFailure(
             ffi::Error::new(ffi::SQLITE_FULL),

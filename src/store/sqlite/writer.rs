@@ -154,7 +154,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
     let mut finishes: Vec<Finish> = Vec::with_capacity(group.len());
     for call in group {
         if connection.is_autocommit()
-            && let Err(error) = connection.execute_batch("BEGIN IMMEDIATE")
+            && let Err(error) = run(connection, "BEGIN IMMEDIATE")
         {
             let failure = Failure::of(&error);
             call(Err(&failure)).1(Some(&failure));
@@ -169,7 +169,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
     }
     let mut failure = None;
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("COMMIT")
+        && let Err(error) = run(connection, "COMMIT")
     {
         failure = Some(Failure::of(&error));
         give_up(connection);
@@ -179,7 +179,7 @@ fn commit(connection: &Connection, group: Vec<Call>) {
 
 /// One call in a savepoint of its own; why the whole transaction was lost by it, if it was.
 fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
-    if let Err(error) = connection.execute_batch("SAVEPOINT one") {
+    if let Err(error) = run(connection, "SAVEPOINT one") {
         let failure = Failure::of(&error);
         give_up(connection);
         return (call(Err(&failure)).1, Some(failure));
@@ -189,16 +189,20 @@ fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
         // SQLite gave the transaction up (a full disk, an I/O error).
         return (finish, Some(failure.unwrap_or(Failure::Full)));
     }
-    let end = if failure.is_some() {
-        "ROLLBACK TO one; RELEASE one"
-    } else {
-        "RELEASE one"
+    let undone = match failure {
+        Some(_) => run(connection, "ROLLBACK TO one"),
+        None => Ok(()),
     };
-    if let Err(error) = connection.execute_batch(end) {
+    if let Err(error) = undone.and_then(|()| run(connection, "RELEASE one")) {
         give_up(connection);
         return (finish, Some(Failure::of(&error)));
     }
     (finish, None)
+}
+
+/// Runs a statement that gives no rows and is used again and again.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// Gives the transaction up, if there is one left.

@@ -398,6 +398,7 @@ pub(in crate::store) fn report(job: &Claimed, now: i64) -> Report {
         token: job.token,
         attempt: None,
         effect_done: None,
+        not_needed: Vec::new(),
         settle: None,
         pause: None,
         partner_well: false,

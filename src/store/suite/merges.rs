@@ -141,6 +141,24 @@ pub(in crate::store) async fn a_second_merge_waits_for_the_first(store: &dyn Sto
     assert_eq!(second.id.as_str(), "second");
 }
 
+pub(in crate::store) async fn what_a_merge_waits_for_through_others_is_not_held(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    observation(&clinic, "obs", "C-1").await;
+    let needs = NewJob {
+        needs: vec![version("observation", "obs", 1)],
+        ..job("C-1", "ehr")
+    };
+    let client = draft("client", "C-1", 1).of_client("C-1");
+    clinic.accept(client.with(needs)).await;
+    clinic.accept(merge("merge", "C-1", "C-2", None)).await;
+    observation(&clinic, "held", "C-1").await;
+    for id in ["obs", "C-1", "merge", "held"] {
+        let next = clinic.next("ehr", 1).await;
+        assert_eq!(next.id.as_str(), id);
+        clinic.done(&next, 1).await;
+    }
+}
+
 pub(in crate::store) async fn a_parked_merge_holds_on_and_a_cancelled_one_lets_go(
     store: &dyn Store,
 ) {

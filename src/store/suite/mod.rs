@@ -17,6 +17,7 @@ pub(super) mod prescriptions;
 pub(super) mod raws;
 pub(super) mod records;
 pub(super) mod shown;
+pub(super) mod steps;
 pub(super) mod tenants;
 pub(super) mod work;
 
@@ -54,12 +55,13 @@ macro_rules! conformance {
                 nothing_waits_in_a_circle, a_retried_job_is_waited_for_again;
             merges: both_patients_wait_for_their_merge, a_merge_goes_although_it_needs_who_it_holds,
                 in_a_patient_line_a_merge_takes_its_turn, a_second_merge_waits_for_the_first,
+                what_a_merge_waits_for_through_others_is_not_held,
                 a_parked_merge_holds_on_and_a_cancelled_one_lets_go;
             prescriptions: a_new_one_waits_for_the_approval, a_denial_parks_it,
                 an_answer_that_came_first_counts, silence_parks_it, waiting_for_a_cancel_is_not_skipped,
                 past_its_last_send_it_parks_even_when_paused, only_a_cancel_is_confirmed;
             work: only_what_is_due_and_has_room_is_claimed, a_claim_says_all_that_a_worker_needs,
-                a_paused_partner_gets_nothing, a_report_writes_attempt_outcome_and_state,
+                a_paused_partner_gets_nothing, a_pause_holds_in_a_claim_for_several_partners, a_report_writes_attempt_outcome_and_state,
                 effects_resume_at_the_first_open_one, a_lost_lease_writes_nothing,
                 a_lease_that_ran_out_is_unclear, asking_is_claimed_when_due,
                 an_outage_pauses_and_a_good_answer_ends_it, a_probe_ends_what_it_was_asked_about,

@@ -87,6 +87,15 @@ pub(in crate::store) async fn resources_keep_their_ids_and_count_up(store: &dyn 
         rows,
         [("A", "", 1, 1), ("B", "item/1", 1, 1), ("A", "", 2, 4)]
     );
+    for (id, limit, expected) in [
+        ("A", 9, vec![(4, b"a2".to_vec()), (1, b"a1".to_vec())]),
+        ("A", 1, vec![(4, b"a2".to_vec())]),
+        ("B", 9, vec![(1, b"b1".to_vec())]),
+        ("C", 9, vec![]),
+    ] {
+        let versions = store.resource_versions(t, "Observation", id, limit);
+        assert_eq!(versions.await.unwrap(), expected, "{id}");
+    }
     let owner = store.resource_owner(t, "Observation", "B").await.unwrap();
     assert_eq!(owner, Some(("observation".to_owned(), "M-1".to_owned())));
     assert_eq!(store.resource_owner(t, "Patient", "B").await.unwrap(), None);

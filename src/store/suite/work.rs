@@ -99,6 +99,25 @@ pub(in crate::store) async fn a_paused_partner_gets_nothing(store: &dyn Store) {
     assert_eq!(clinic.goes("ehr", 30).await, ["J1"]);
 }
 
+pub(in crate::store) async fn a_pause_holds_in_a_claim_for_several_partners(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    clinic.one("observation", "M-1", job("J1", "ehr")).await;
+    clinic.one("observation", "M-2", job("J2", "lab")).await;
+    let pause = Some((Time::NEVER, Reason::ByPerson));
+    let ehr = partner("ehr");
+    store.pause(&clinic.tenant, &ehr, pause).await.unwrap();
+    let request = ClaimRequest {
+        worker: "w".to_owned(),
+        now: at(0),
+        lease: lease(),
+        room: vec![
+            (clinic.tenant.clone(), ehr, 9),
+            (clinic.tenant.clone(), partner("lab"), 9),
+        ],
+    };
+    assert_eq!(ids(&store.claim(request).await.unwrap()), ["J2"]);
+}
+
 pub(in crate::store) async fn a_report_writes_attempt_outcome_and_state(store: &dyn Store) {
     let clinic = Clinic::of(store);
     clinic.one("observation", "M-1", job("J1", "ehr")).await;

@@ -11,7 +11,6 @@ mod rest;
 use std::time::Duration;
 
 use crate::clock::Time;
-use crate::record::{Kind, Record};
 use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, Find, Reach, State};
@@ -76,12 +75,13 @@ impl Attempt<'_> {
         if let Some(hold) = self.look().await? {
             return self.held(hold, 0).await;
         }
+        let mut not_needed = Vec::new();
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
                 continue;
             }
             let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
-            if !self.one(effect, last).await? {
+            if !self.one(effect, last, &mut not_needed).await? {
                 return Ok(());
             }
         }
@@ -93,17 +93,38 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// One effect. Whether the next one is to be sent.
-    async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
+    /// One effect. Whether the next one is to be sent. `not_needed`: effects before it that turned out
+    /// so, told with the next outcome.
+    async fn one(
+        &self,
+        effect: &Effect,
+        last: bool,
+        not_needed: &mut Vec<u32>,
+    ) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
-        match self.ready(effect, &rows) {
+        let ready = match self.survivor(effect).await? {
+            // Told before: their name for the merged patient is the survivor's, which is not to be
+            // written over.
+            Some(survivor) if self.name_there(effect, &rows) == Some(&survivor.id) => {
+                Some(Hold::Skip)
+            }
+            _ => self.ready(effect, &rows),
+        };
+        match ready {
             None => {}
             Some(Hold::Skip) => {
-                let done = self.effect_done(effect, None);
-                return self
-                    .report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
-                    .await
-                    .map(|r| r == Reported::Stored && !last);
+                not_needed.push(effect.n);
+                if last {
+                    let report = Report {
+                        not_needed: std::mem::take(not_needed),
+                        settle: Some(self.done(Reason::NotNeeded)),
+                        ..self.empty(self.house.clock.now())
+                    };
+                    if self.house.store.report(report).await? == Reported::Stored {
+                        self.merged().await?;
+                    }
+                }
+                return Ok(!last);
             }
             Some(hold) => {
                 self.held(hold, effect.n).await?;
@@ -111,7 +132,8 @@ impl Attempt<'_> {
             }
         }
         let heard = self.timed(effect, &rows, false).await;
-        self.conclude(effect, last, heard).await
+        let not_needed = std::mem::take(not_needed);
+        self.conclude(effect, last, heard, not_needed).await
     }
 
     /// Asks about the first open effect.
@@ -145,7 +167,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         let heard = self.timed(effect, &rows, true).await;
-        let goes_on = self.conclude(effect, last, heard).await?;
+        let goes_on = self.conclude(effect, last, heard, Vec::new()).await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
             self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
@@ -189,6 +211,7 @@ impl Attempt<'_> {
         effect: &Effect,
         last: bool,
         heard: Heard,
+        not_needed: Vec<u32>,
     ) -> Result<bool, StoreError> {
         let Heard {
             asking,
@@ -223,13 +246,14 @@ impl Attempt<'_> {
                 .told_by_answer(self.tenant, self.job, effect.n, attempt, told)
                 .await?;
         }
-        let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));
+        let remote = match self.survivor(effect).await? {
+            Some(survivor) if accepted => Some(survivor),
+            _ => answer.remote.clone(),
+        };
+        let done = accepted.then(|| self.effect_done(effect, remote));
         let settle = match decision.step {
             Step::Done(_) if !last => None,
-            Step::Done(reason) => {
-                self.finish().await?;
-                Some(self.done(reason))
-            }
+            Step::Done(reason) => Some(self.done(reason)),
             step => Some(self.rests(self.step(step, &decision, effect.n)).await?),
         };
         let row = AttemptRow {
@@ -246,6 +270,7 @@ impl Attempt<'_> {
         let report = Report {
             attempt: Some(row),
             effect_done: done,
+            not_needed,
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
@@ -254,6 +279,9 @@ impl Attempt<'_> {
         let stored = self.house.store.report(report).await? == Reported::Stored;
         if let (true, true, Some(remote)) = (stored, accepted, answer.remote) {
             self.patient_found(effect, remote).await?;
+        }
+        if stored && accepted && last {
+            self.merged().await?;
         }
         Ok(stored && accepted && !last)
     }
@@ -293,35 +321,6 @@ impl Attempt<'_> {
             let settle = self.to(state, reason, held, self.job.unsure, reach);
             let settle = self.rests(settle).await?;
             self.report(None, None, Some(settle)).await?;
-        }
-        Ok(())
-    }
-
-    /// After a merge arrived, the merged patient's name there is the survivor's (contracts section 6).
-    async fn finish(&self) -> Result<(), StoreError> {
-        if self.job.record.kind != Kind::ClientMerge.as_str() {
-            return Ok(());
-        }
-        let Some((Record::ClientMerge(merge), _)) = self.record().await? else {
-            return Ok(());
-        };
-        let env = self.tenant.env(self.house.clock.now());
-        let name = |client: &str| ("Patient".to_owned(), env.id(Kind::Client, client, ""));
-        let store = self.house.store.as_ref();
-        let survivor = name(&merge.survivor_client_no);
-        let rows = store
-            .crosswalk(&self.tenant.id, &self.job.partner, &[survivor])
-            .await?;
-        if let Some(mut row) = rows.into_iter().next() {
-            row.our_id = name(&merge.merged_client_no).1;
-            store
-                .link(
-                    &self.tenant.id,
-                    row,
-                    Some(merge.merged_client_no.clone()),
-                    env.now,
-                )
-                .await?;
         }
         Ok(())
     }
@@ -393,6 +392,7 @@ impl Attempt<'_> {
             token: self.job.token,
             attempt: None,
             effect_done: None,
+            not_needed: Vec::new(),
             settle: None,
             pause: None,
             partner_well: false,
@@ -403,11 +403,11 @@ impl Attempt<'_> {
 
 /// Counts an attempt; partner and verdict are from closed lists, no record's name is told.
 fn observe(job: &Claimed, answer: &Answer, took: Duration) {
-    metrics::counter!("gateway_attempts_total",
+    metrics::counter!("gateway_attempts_total", "tenant" => job.tenant.as_str().to_owned(),
         "partner" => job.partner.as_str().to_owned(),
         "verdict" => answer.verdict.as_str(), "reason" => answer.reason.as_str())
     .increment(1);
-    metrics::histogram!("gateway_attempt_seconds", "partner" => job.partner.as_str().to_owned())
+    metrics::histogram!("gateway_attempt_seconds", "tenant" => job.tenant.as_str().to_owned(), "partner" => job.partner.as_str().to_owned())
         .record(took.as_secs_f64());
     tracing::info!(job = %job.id, partner = %job.partner, verdict = answer.verdict.as_str(),
         reason = answer.reason.as_str(), status = answer.status, "attempt");

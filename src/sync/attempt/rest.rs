@@ -4,11 +4,11 @@
 //! Sends nothing.
 
 use super::{Attempt, Hold};
-use crate::record::Kind;
+use crate::record::{Kind, Record};
 use crate::sync::accept::{MOVES_MAX, blank};
 use crate::sync::job::{ChainJob, Effect, EffectKind, Purpose, Reach, State, VersionRef};
 use crate::sync::overtaken;
-use crate::sync::ports::{Admission, Admitted, CrosswalkRow, Settle, StoreError};
+use crate::sync::ports::{Admission, Admitted, CrosswalkRow, Rows, Settle, StoreError};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::Remote;
 
@@ -121,5 +121,54 @@ impl Attempt<'_> {
         store
             .link(&self.tenant.id, row, Some(client.clone()), now)
             .await
+    }
+
+    /// What the partner calls the survivor of a merge, where this effect is about the merged patient:
+    /// from its outcome on, that is the merged one's name there, too (contracts section 6).
+    pub(super) async fn survivor(&self, effect: &Effect) -> Result<Option<Remote>, StoreError> {
+        let row = self.row_of_merged().await?;
+        Ok(row
+            .filter(|(_, row)| row.our_id == effect.what.our_id)
+            .map(|(_, row)| Remote {
+                id: row.their_id,
+                version: row.their_version,
+            }))
+    }
+
+    /// What the partner calls the effect's own resource, by these rows.
+    pub(super) fn name_there<'r>(&self, effect: &Effect, rows: &'r Rows) -> Option<&'r String> {
+        let what = &effect.what;
+        let row = rows.get(&(what.resource_type.clone(), what.our_id.clone()));
+        row.map(|(id, _)| id)
+    }
+
+    /// After a merge arrived: what waits for the merged patient goes on under the survivor's name.
+    pub(super) async fn merged(&self) -> Result<(), StoreError> {
+        let Some((merged, row)) = self.row_of_merged().await? else {
+            return Ok(());
+        };
+        let (store, now) = (&self.house.store, self.house.clock.now());
+        store.link(&self.tenant.id, row, Some(merged), now).await
+    }
+
+    /// The merged patient's number, and its row as it is once the merge has arrived.
+    async fn row_of_merged(&self) -> Result<Option<(String, CrosswalkRow)>, StoreError> {
+        if self.job.record.kind != Kind::ClientMerge.as_str() {
+            return Ok(None);
+        }
+        let Some((Record::ClientMerge(merge), _)) = self.record().await? else {
+            return Ok(None);
+        };
+        let env = self.tenant.env(self.house.clock.now());
+        let name = |client: &str| ("Patient".to_owned(), env.id(Kind::Client, client, ""));
+        let survivor = [name(&merge.survivor_client_no)];
+        let store = &self.house.store;
+        let rows = store
+            .crosswalk(&self.tenant.id, &self.job.partner, &survivor)
+            .await?;
+        Ok(rows.into_iter().next().map(|mut row| {
+            row.our_id = name(&merge.merged_client_no).1;
+            (merge.merged_client_no.clone(), row)
+        }))
     }
 }

@@ -149,6 +149,16 @@ pub trait Store: Send + Sync {
         ours: &[(String, String)],
     ) -> Result<Vec<CrosswalkRow>, StoreError>;
 
+    /// A resource as the last versions of its record made it, newest first, at most `limit`: (version of
+    /// the record, content).
+    async fn resource_versions(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+
     /// Our id of (type, their id) at a partner.
     async fn crosswalk_back(
         &self,

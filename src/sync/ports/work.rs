@@ -69,6 +69,8 @@ pub struct Report {
     pub attempt: Option<AttemptRow>,
     /// The effect that is done now, if one is.
     pub effect_done: Option<EffectDone>,
+    /// Effects before it that turned out not to be needed: done, too.
+    pub not_needed: Vec<u32>,
     /// Where the job goes; `None`: it stays claimed and the next effect is sent.
     pub settle: Option<Settle>,
     /// Pause the partner until then, and probe.

@@ -188,6 +188,16 @@ impl Store for Fixed {
         no("resources")
     }
 
+    async fn resource_versions(
+        &self,
+        _: &TenantId,
+        _: &str,
+        _: &str,
+        _: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        no("resource_versions")
+    }
+
     async fn resource_owner(
         &self,
         _: &TenantId,

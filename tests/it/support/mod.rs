@@ -49,6 +49,7 @@ pub(crate) struct Setup {
     clock: Option<Arc<Manual>>,
     fakes: Vec<Fake>,
     callers: Vec<(String, String)>,
+    others: Vec<String>,
 }
 
 impl Setup {
@@ -59,7 +60,15 @@ impl Setup {
             clock: Some(Arc::new(Manual::at(BEGIN))),
             fakes: Vec::new(),
             callers: Vec::new(),
+            others: Vec::new(),
         }
+    }
+
+    /// Another tenant, with callers `{id}-{name}` like the first one's. Blocks of the config have to name
+    /// their tenant then.
+    pub(crate) fn other_tenant(mut self, id: &str) -> Self {
+        self.others.push(id.to_owned());
+        self
     }
 
     /// The machine's clock instead.
@@ -125,12 +134,28 @@ impl Setup {
         );
         let callers = CALLERS
             .iter()
-            .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(self.callers.clone()) {
+            .map(|(n, r)| (TENANT, (*n).to_owned(), (*r).to_owned()));
+        let more = self
+            .callers
+            .iter()
+            .map(|(n, r)| (TENANT, n.clone(), r.clone()));
+        let others = self.others.iter().flat_map(|id| {
+            CALLERS
+                .iter()
+                .map(move |(n, r)| (id.as_str(), format!("{id}-{n}"), (*r).to_owned()))
+        });
+        for id in &self.others {
+            let _ = writeln!(
+                text,
+                "[[tenants]]\nid = \"{id}\"\nbase = \"https://{id}.example\"\nzone = \"America/Chicago\"\n\
+                 key_file = \"tenant.key\""
+            );
+        }
+        for (tenant, name, rights) in callers.chain(more).chain(others) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
-                "[[tokens]]\nname = \"{name}\"\nsha256 = \"{hash}\"\nrights = [{rights}]"
+                "[[tokens]]\ntenant = \"{tenant}\"\nname = \"{name}\"\nsha256 = \"{hash}\"\nrights = [{rights}]"
             );
         }
         let config = Config::parse(&text, &folder).expect("a good config");

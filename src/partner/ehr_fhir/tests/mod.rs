@@ -112,6 +112,7 @@ fn common() -> Common {
         order_by_patient: false,
         concurrency_max: 4,
         timeout_ms: 500,
+        json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
     }

@@ -44,6 +44,7 @@ fn try_partner(keys: &str) -> Result<Built, Vec<String>> {
         order_by_patient: false,
         concurrency_max: 4,
         timeout_ms: 500,
+        json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: MapEnv::example().zone,
     };

@@ -4,7 +4,8 @@
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::fresh;
-use crate::store::suite::machine::{agrees, steps};
+use crate::store::suite::machine::agrees;
+use crate::store::suite::steps::steps;
 
 #[test]
 fn any_history_agrees_with_the_model() {
