@@ -131,7 +131,7 @@ impl Kind {
             Kind::Client => "client_no",
             Kind::Staff => "staff_id",
             Kind::Pharmacy => "pharmacy_id",
-            Kind::Laboratory => "laboratory_id",
+            Kind::Laboratory => "lab_id",
             Kind::Episode => "episode_id",
             Kind::Evaluation => "evaluation_id",
             Kind::Consent => "consent_id",

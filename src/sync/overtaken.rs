@@ -55,6 +55,17 @@ pub fn nothing_left(cancel: &JobId, jobs: &[ChainJob]) -> Option<Vec<Transition>
     )
 }
 
+/// What a cancel settles that arrived at a partner which keeps copies: older versions that are parked
+/// because it is unclear whether they arrived. Whatever was there is taken back now.
+#[must_use]
+pub fn settled_by(cancel: &JobId, jobs: &[ChainJob]) -> Vec<Transition> {
+    jobs.iter()
+        .take_while(|j| j.id != *cancel)
+        .filter(|j| j.purpose == Purpose::Copy && j.unsure && j.state == State::Parked)
+        .map(|j| end(j, State::Superseded, Reason::Replaced))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +106,27 @@ mod tests {
         let alone = [v1()];
         assert_eq!(overtaken(&alone[0].id, false, &alone), None);
         assert_eq!(ended(cancel(State::Sending), false, v2()), None);
+    }
+
+    #[test]
+    fn a_cancel_that_arrived_settles_the_copies_that_were_parked_as_unclear() {
+        let parked = |seq, unsure| ChainJob {
+            unsure,
+            ..job(seq, Purpose::Copy, State::Parked, Reach::Maybe)
+        };
+        let cancel = job(3, Purpose::Cancel, State::Sending, Reach::Not);
+        let jobs = [
+            parked(1, true),
+            parked(2, false),
+            cancel.clone(),
+            parked(4, true),
+        ];
+        let moved = settled_by(&cancel.id, &jobs);
+        assert_eq!(moved.len(), 1);
+        assert_eq!(
+            (moved[0].job.as_str(), moved[0].from, moved[0].to),
+            ("J1", State::Parked, State::Superseded)
+        );
     }
 
     #[test]

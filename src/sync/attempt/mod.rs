@@ -115,6 +115,7 @@ impl Attempt<'_> {
             Some(Hold::Skip) => {
                 not_needed.push(effect.n);
                 if last {
+                    self.taken_back().await?;
                     let report = Report {
                         not_needed: std::mem::take(not_needed),
                         settle: Some(self.done(Reason::NotNeeded)),
@@ -250,6 +251,9 @@ impl Attempt<'_> {
             Some(survivor) if accepted => Some(survivor),
             _ => answer.remote.clone(),
         };
+        if accepted && last {
+            self.taken_back().await?;
+        }
         let done = accepted.then(|| self.effect_done(effect, remote));
         let settle = match decision.step {
             Step::Done(_) if !last => None,

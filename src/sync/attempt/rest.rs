@@ -8,7 +8,7 @@ use crate::record::{Kind, Record};
 use crate::sync::accept::{MOVES_MAX, blank};
 use crate::sync::job::{ChainJob, Effect, EffectKind, Purpose, Reach, State, VersionRef};
 use crate::sync::overtaken;
-use crate::sync::ports::{Admission, Admitted, CrosswalkRow, Rows, Settle, StoreError};
+use crate::sync::ports::{Admission, Admitted, CrosswalkRow, Rows, Settle, StoreError, Style};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::Remote;
 
@@ -82,6 +82,35 @@ impl Attempt<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// A cancel arrived: what was parked before it as unclear needs nobody any more. Before the cancel's
+    /// own outcome is written, so that a crash in between does it again.
+    pub(super) async fn taken_back(&self) -> Result<(), StoreError> {
+        let copies = self.member.partner.facts().style == Style::Copies;
+        if self.job.purpose != Purpose::Cancel || !copies {
+            return Ok(());
+        }
+        let store = self.house.store.as_ref();
+        for _ in 0..MOVES_MAX {
+            let jobs = self.jobs_of_record().await?;
+            let transitions = overtaken::settled_by(&self.job.id, &jobs);
+            if transitions.is_empty() {
+                return Ok(());
+            }
+            let name = [(self.job.record.kind.clone(), self.job.record.id.clone())];
+            let newest = store.newest(&self.tenant.id, &name).await?;
+            let head = newest.into_iter().flatten().next();
+            let settled = Admission {
+                head: head.map(|h| h.record.version),
+                transitions,
+                ..blank(&self.tenant.id, &self.job.record, self.house.clock.now())
+            };
+            if store.admit(settled).await? != Admitted::Moved {
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// The jobs of the record at this partner, in accepted order.
