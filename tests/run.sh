@@ -52,6 +52,7 @@ check format cargo fmt --check
 check lints cargo clippy --all-targets --quiet -- -D warnings
 check docs env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 check tests cargo test --quiet
+check conformance cargo test --profile measure --test conformance --quiet
 if [ "$quick" != quick ]; then
   check build cargo build --release --quiet
   check demo cargo run --release --quiet -- demo --once --json --kill 20

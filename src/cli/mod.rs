@@ -6,6 +6,7 @@ pub(crate) mod definitions;
 mod demo;
 mod fhirpath;
 mod map;
+mod packages;
 mod serve;
 mod status;
 mod token;
@@ -39,6 +40,8 @@ enum Command {
     Status(status::Args),
     /// Makes a random token for a caller, and its hash for the config.
     Token(token::Args),
+    /// Keeps FHIR packages of this site, and writes JSON Schemas.
+    Packages(packages::Args),
     /// Validates FHIR resources against profiles.
     Validate(validate::Args),
     /// Makes the compact R4 artefact from a FHIR package.
@@ -59,6 +62,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Map(args) => map::run(args),
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Packages(args) => packages::run(args),
         Command::Validate(args) => validate::run(args),
         Command::BuildArtefact(args) => artefact::run(args),
     }

@@ -2,24 +2,25 @@
 //!
 //! Exit code 0: all valid; 1: some are not; 2: could not run.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::definitions;
-use crate::fhir::validate::Validator;
+use crate::fhir::validate::{Read, Validator};
 use crate::issue::{Issue, Severity};
-use crate::json::{self, Limits};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A FHIR package to load beside R4; may be repeated.
-    #[arg(long, value_name = "TGZ")]
+    /// A FHIR package to load beside R4: a .tgz, an unpacked folder, or NAME@VERSION of those that were
+    /// added or that FHIR's tools keep in ~/.fhir/packages; may be repeated.
+    #[arg(long, value_name = "TGZ|FOLDER|NAME@VERSION")]
     package: Vec<PathBuf>,
     /// Loose StructureDefinitions, ValueSets and CodeSystems: a file or a folder; may be repeated.
     #[arg(long, value_name = "FILE|FOLDER")]
@@ -27,6 +28,12 @@ pub(super) struct Args {
     /// A profile that every resource must meet; may be repeated.
     #[arg(long, value_name = "URL")]
     profile: Vec<String>,
+    /// Tells people what is wrong, instead of JSON lines.
+    #[arg(long, conflicts_with = "outcome")]
+    explain: bool,
+    /// Writes an OperationOutcome a line, instead of the lines described above.
+    #[arg(long)]
+    outcome: bool,
     /// A resource (.json), a resource a line (.ndjson), or - for lines from standard input.
     #[arg(value_name = "FILE.json|FILE.ndjson|-", default_value = "-")]
     file: PathBuf,
@@ -56,7 +63,12 @@ struct Shown<'a> {
 
 /// Validates resources.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let validator = Validator::load(definitions::read(&args.package, &args.definitions)?);
+    let mut options = definitions::read(&args.package, &args.definitions)?;
+    for missing in definitions::missing(&options.packages) {
+        eprintln!("fhir-gateway: not loaded: {missing}; what rests on it is not checked");
+    }
+    options.clock = Some(Arc::new(crate::clock::System::default()));
+    let validator = Validator::load(options);
     for url in validator.unusable() {
         eprintln!("fhir-gateway: {url} cannot be used: what it is derived from is not loaded");
     }
@@ -71,6 +83,11 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let mut run = Run {
         validator,
         asked,
+        form: match (args.explain, args.outcome) {
+            (true, _) => Form::Explained,
+            (_, true) => Form::Outcome,
+            _ => Form::Lines,
+        },
         out,
         all_valid: true,
     };
@@ -93,9 +110,17 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!run.all_valid)))
 }
 
+/// How an answer is written.
+enum Form {
+    Lines,
+    Explained,
+    Outcome,
+}
+
 struct Run<'a, W> {
     validator: Validator,
     asked: Vec<&'a str>,
+    form: Form,
     out: W,
     all_valid: bool,
 }
@@ -121,32 +146,28 @@ impl<W: Write> Run<'_, W> {
     }
 
     fn one(&mut self, number: usize, bytes: &[u8]) -> anyhow::Result<()> {
-        let limits = Limits {
-            bytes_max: 64 << 20,
-            ..Limits::default()
-        };
-        let (value, issues) = match json::read(bytes, &limits) {
-            Ok(document) if document.value.is_object() => {
-                let mut issues: Vec<Issue> = document
-                    .duplicates
-                    .iter()
-                    .map(|pointer| twice(pointer))
-                    .collect();
-                issues.extend(self.validator.check(&document.value, &self.asked));
-                (document.value, issues)
-            }
-            Ok(_) => {
-                let words = "a resource is a JSON object";
-                (
-                    Value::Null,
-                    vec![Issue::error("structure", "json-object", "", words)],
-                )
-            }
-            Err(issue) => (Value::Null, vec![issue]),
-        };
+        let Read { value, issues } = self.validator.check_text(bytes, &self.asked);
         let valid = !crate::issue::any_error(&issues);
         self.all_valid &= valid;
         let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let writing = "writing the answer";
+        match self.form {
+            Form::Lines => {}
+            Form::Outcome => {
+                let outcome = crate::fhir::validate::outcome(&issues);
+                return writeln!(self.out, "{outcome}").context(writing);
+            }
+            Form::Explained => {
+                let kind = text("resourceType").unwrap_or("no resource");
+                let name = text("id").map(|id| format!("/{id}")).unwrap_or_default();
+                let verdict = if valid { "valid" } else { "not valid" };
+                writeln!(self.out, "line {number}: {kind}{name}: {verdict}").context(writing)?;
+                return issues
+                    .iter()
+                    .try_for_each(|issue| explain(&mut self.out, issue))
+                    .context(writing);
+            }
+        }
         let line = Line {
             line: number,
             resource_type: text("resourceType"),
@@ -159,9 +180,25 @@ impl<W: Write> Run<'_, W> {
     }
 }
 
-fn twice(pointer: &str) -> Issue {
-    let words = "a key that stands twice in its object";
-    Issue::error("structure", "json-duplicate-key", pointer, words)
+/// One issue, for people.
+fn explain(out: &mut dyn Write, issue: &Issue) -> std::io::Result<()> {
+    let severity = match issue.severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Information => "note",
+    };
+    let place = if issue.path.is_empty() {
+        "the document"
+    } else {
+        &issue.path
+    };
+    writeln!(out, "  {severity:<8}{place}")?;
+    writeln!(out, "          {}", issue.message)?;
+    write!(out, "          rule {}", issue.rule)?;
+    match &issue.profile {
+        Some(profile) => writeln!(out, " of {profile}"),
+        None => writeln!(out, " of R4"),
+    }
 }
 
 fn shown(issue: &Issue) -> Shown<'_> {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 /// All that was read, in order; a later definition of the same address replaces an earlier one.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Definitions {
     /// Types, profiles and extensions.
     pub structures: Vec<Structure>,
@@ -21,6 +21,10 @@ pub struct Definitions {
     pub sets: Vec<SetFacts>,
     /// Code systems.
     pub systems: Vec<SystemFacts>,
+    /// Questionnaires, whole, by address.
+    pub questionnaires: Vec<(String, Arc<Value>)>,
+    /// Profiles that an implementation guide gives to every resource of a type: (type, address).
+    pub global: Vec<(String, String)>,
 }
 
 /// A type, a profile or an extension.
@@ -108,6 +112,8 @@ pub struct TypeFacts {
     pub profiles: Vec<String>,
     /// For references and canonicals: profiles or types of the target, any of which must hold.
     pub targets: Vec<String>,
+    /// How what is referred to must be at hand: `contained`, `bundled`, `referenced`.
+    pub aggregation: Vec<String>,
 }
 
 /// How strongly a value set is bound.
@@ -134,6 +140,8 @@ pub struct Constraint {
     pub expression: String,
     /// Address of the structure that brought it, may be empty.
     pub source: String,
+    /// What it means, in the words of its definition; empty in the embedded artefact.
+    pub human: String,
 }
 
 /// How an element is sliced.
@@ -197,6 +205,16 @@ impl Definitions {
             Some("StructureDefinition") => self.structures.extend(Structure::read(resource)),
             Some("ValueSet") => self.sets.extend(SetFacts::read(resource)),
             Some("CodeSystem") => self.systems.extend(SystemFacts::read(resource)),
+            Some("Questionnaire") => {
+                let url = text(resource, "url");
+                self.questionnaires.push((url, Arc::new(resource.clone())));
+            }
+            Some("ImplementationGuide") => {
+                for each in list(resource, "global") {
+                    let one = (text(each, "type"), text(each, "profile"));
+                    self.global.push(one);
+                }
+            }
             Some("Bundle") => {
                 for entry in list(resource, "entry") {
                     if let Some(inner) = entry.get("resource") {
@@ -213,6 +231,8 @@ impl Definitions {
         self.structures.append(&mut other.structures);
         self.sets.append(&mut other.sets);
         self.systems.append(&mut other.systems);
+        self.questionnaires.append(&mut other.questionnaires);
+        self.global.append(&mut other.global);
     }
 
     /// Generates the snapshots that are missing. Returns the addresses of structures whose base is

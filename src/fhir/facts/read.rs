@@ -119,6 +119,7 @@ impl TypeFacts {
             code,
             profiles: strings("profile"),
             targets: strings("targetProfile"),
+            aggregation: strings("aggregation"),
         }
     }
 }
@@ -156,5 +157,6 @@ fn constraint(value: &Value) -> Option<Constraint> {
         error: value.get("severity").and_then(Value::as_str) != Some("warning"),
         expression,
         source: text(value, "source"),
+        human: text(value, "human"),
     })
 }

@@ -74,7 +74,13 @@ fn element(value: &Value, url: &str) -> Value {
         out.insert("isModifier".to_owned(), Value::Bool(true));
     }
     out.extend(each(value, "type", |item| {
-        let keys = ["code", "profile", "targetProfile", "extension"];
+        let keys = [
+            "code",
+            "profile",
+            "targetProfile",
+            "aggregation",
+            "extension",
+        ];
         Value::Object(kept(item, &keys))
     }));
     if let Some(binding) = value.get("binding")

@@ -70,6 +70,7 @@ struct Overlay<'a> {
 impl Overlay<'_> {
     fn run(mut self, differential: &[Element]) -> Vec<Element> {
         let mut renamed: Vec<(String, String)> = Vec::new();
+        let mut narrowed: Vec<(String, String)> = Vec::new();
         for element in differential {
             let mut element = element.clone();
             for (from, to) in &renamed {
@@ -82,6 +83,9 @@ impl Overlay<'_> {
             if let Some(index) = self.place(&element.id) {
                 self.lay(index, &element);
             } else if let Some((long, slice)) = self.short_choice(&element.id) {
+                if !several_kinds(&element.id, &slice, &long, differential) {
+                    narrowed.push((long.clone(), slice.clone()));
+                }
                 renamed.push((element.id.clone(), long.clone()));
                 element.id = long;
                 element.slice = slice;
@@ -90,7 +94,49 @@ impl Overlay<'_> {
                 }
             }
         }
+        for (long, slice) in narrowed {
+            self.only_kind(&long, &slice);
+        }
+        self.at_least_the_slices();
         self.out
+    }
+
+    /// A choice that a differential names by one of its types only has that type.
+    fn only_kind(&mut self, long: &str, slice: &str) {
+        let Some((base, _)) = long.rsplit_once(':') else {
+            return;
+        };
+        let Some(index) = self.find(base) else { return };
+        let stem = base.rsplit('.').next().unwrap_or(base);
+        let code = slice
+            .strip_prefix(stem.trim_end_matches("[x]"))
+            .unwrap_or(slice);
+        let element = &mut self.out[index];
+        element
+            .types
+            .retain(|one| one.code.eq_ignore_ascii_case(code));
+        if let Some(slicing) = &mut element.slicing {
+            "closed".clone_into(&mut slicing.rules);
+        }
+    }
+
+    /// A sliced extension has at least as many members as its slices ask for.
+    fn at_least_the_slices(&mut self) {
+        for index in 0..self.out.len() {
+            let element = &self.out[index];
+            if element.slicing.is_none() || !element.path.ends_with("xtension") {
+                continue;
+            }
+            let slices = self.out.iter().filter(|other| {
+                let rest = other.id.strip_prefix(element.id.as_str());
+                rest.and_then(|rest| rest.strip_prefix(':'))
+                    .is_some_and(|rest| !rest.contains(['.', ':', '/']))
+            });
+            let least: u32 = slices.filter_map(|slice| slice.min).sum();
+            if self.out[index].min < Some(least) {
+                self.out[index].min = Some(least);
+            }
+        }
     }
 
     fn find(&self, id: &str) -> Option<usize> {
@@ -254,6 +300,26 @@ impl Overlay<'_> {
             }
         }
     }
+}
+
+/// Whether the differential says something of the choice itself, or of others of its types.
+fn several_kinds(id: &str, slice: &str, long: &str, differential: &[Element]) -> bool {
+    let base = long.rsplit_once(':').map_or(long, |(base, _)| base);
+    let short = id.strip_suffix(slice).unwrap_or(id);
+    let stem = base
+        .rsplit('.')
+        .next()
+        .unwrap_or(base)
+        .trim_end_matches("[x]");
+    differential.iter().any(|other| {
+        let own = other.id.strip_prefix(short).filter(|rest| *rest != slice);
+        other.id == base
+            || own.is_some_and(|rest| {
+                rest.strip_prefix(stem).is_some_and(|kind| {
+                    kind.starts_with(|c: char| c.is_ascii_uppercase()) && !kind.contains('.')
+                })
+            })
+    })
 }
 
 /// An id's steps without slice names.

@@ -134,11 +134,10 @@ pub fn files(
 #[must_use]
 pub fn passed_over(name: &str) -> bool {
     const OTHER: &[&str] = &[
-        ".index",
+        ".",
         "SearchParameter-",
         "OperationDefinition-",
         "CapabilityStatement-",
-        "ImplementationGuide-",
         "ConceptMap-",
         "StructureMap-",
         "NamingSystem-",
@@ -175,7 +174,8 @@ impl Package {
         }
     }
 
-    fn manifest(&mut self, value: &Value) {
+    /// Takes in a `package.json`.
+    pub fn manifest(&mut self, value: &Value) {
         let text =
             |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
         self.name = text(value.get("name"));

@@ -1,3 +1,5 @@
+//! The package reader: what a package holds is read, and tricks with archives are refused.
+
 use std::io::Write;
 
 use super::*;

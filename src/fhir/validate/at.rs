@@ -9,10 +9,14 @@ pub(super) struct At<'a> {
     step: Step<'a>,
 }
 
+/// One step of the way.
 #[derive(Clone, Copy)]
-enum Step<'a> {
+pub(super) enum Step<'a> {
+    /// An element.
     Name(&'a str),
+    /// One of several.
     Index(usize),
+    /// The type that a choice has.
     OfType(&'a str),
 }
 
@@ -49,13 +53,17 @@ impl<'a> At<'a> {
         }
     }
 
-    /// The names on the way here, without indices and types, the root first.
-    pub(super) fn names(&self) -> Vec<&str> {
-        let mut out = self.up.map(At::names).unwrap_or_default();
-        if let Step::Name(name) = self.step {
-            out.push(name);
-        }
+    /// The way here, the root first.
+    pub(super) fn steps(&self) -> Vec<Step<'_>> {
+        let mut out = self.up.map(At::steps).unwrap_or_default();
+        out.push(self.step);
         out
+    }
+
+    /// How many names stand on the way here, the root's among them.
+    pub(super) fn names(&self) -> usize {
+        let own = usize::from(matches!(self.step, Step::Name(_)));
+        self.up.map_or(0, At::names) + own
     }
 
     /// As FHIRPath.

@@ -1,4 +1,5 @@
-//! Rules `binding-required`, `binding-extensible`, `code-unknown`; `not-checked` where nobody here can
+//! Rules `binding-required`, `binding-extensible`, `code-unknown`, `unit-unknown`,
+//! `system-relative`; `not-checked` where nobody here can
 //! tell. Preferred sets are not asked.
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use super::check::Check;
 use super::model::Binding;
 use super::terminology::Answer;
 use crate::fhir::facts::Strength;
+use crate::fhir::system;
 use crate::issue::Severity;
 
 impl Check<'_> {
@@ -85,13 +87,34 @@ impl Check<'_> {
         }
     }
 
+    /// A system is an address of its own: `loinc` says nothing to anybody. Of several codings of a
+    /// concept another one may say it, so that there it keeps nothing out.
+    pub(super) fn absolute_system(&mut self, value: &Value, severity: Severity, at: &At<'_>) {
+        let system = value.get("system").and_then(Value::as_str);
+        if system.is_some_and(|system| !system.is_empty() && !system.contains(':')) {
+            let words = "the system must be an absolute address";
+            self.say(severity, "code-invalid", "system-relative", at, words);
+        }
+    }
+
     /// A code must be one of its system, where all of the system's codes are known.
-    pub(super) fn coding_of_system(&mut self, coding: &Value, at: &At<'_>) {
+    pub(super) fn coding_of_system(&mut self, coding: &Value, element: &str, at: &At<'_>) {
         let text = |key: &str| coding.get(key).and_then(Value::as_str);
         let (Some(system), Some(code)) = (text("system"), text("code")) else {
             return;
         };
+        let severity = match element {
+            "coding" => Severity::Warning,
+            _ => Severity::Error,
+        };
+        self.absolute_system(coding, severity, at);
         if self.core.terminology.of_system(system, code) == Answer::Out {
+            // Units that UCUM does not know are everywhere, R4's own examples among them.
+            if system == system::UCUM {
+                let words = "the unit is none of UCUM's";
+                self.say(Severity::Warning, "code-invalid", "unit-unknown", at, words);
+                return;
+            }
             let words = "the code is none of its code system's";
             self.error("code-invalid", "code-unknown", at, words);
         }

@@ -1,4 +1,5 @@
-//! Rules `cardinality-min` and `cardinality-max`. What is missing is noted at the element that lacks it.
+//! Rules `cardinality-min` and `cardinality-max`, noted at the element that lacks something or holds
+//! too much of it.
 
 use super::at::At;
 use super::check::Check;
@@ -23,9 +24,9 @@ impl Check<'_> {
     }
 
     /// More than allowed, if so.
-    pub(super) fn at_most(&mut self, count: usize, max: u32, at: &At<'_>) {
+    pub(super) fn at_most(&mut self, count: usize, max: u32, name: &str, at: &At<'_>) {
         if u32::try_from(count).is_ok_and(|count| count > max) {
-            let words = format!("at most {max} allowed, has {count}");
+            let words = format!("allows at most {max} of {name}, has {count}");
             self.error("structure", "cardinality-max", at, words);
         }
     }

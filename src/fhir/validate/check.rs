@@ -2,6 +2,7 @@
 //!
 //! The rules are `impl` blocks of [`Check`], a file each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -10,27 +11,62 @@ use super::at::At;
 use super::model::{Model, Profile};
 use super::terminology::Terminology;
 use super::vitals;
+use crate::clock::{Clock, Time};
+use crate::fhir::path::{TypeId, Types};
 use crate::issue::{Issue, Severity};
 
 /// What all runs share.
-#[derive(Debug, Default)]
 pub(super) struct Core {
+    /// What expressions know of types.
+    pub types: Types,
     pub model: Model,
     pub terminology: Terminology,
+    /// Questionnaires by address.
+    pub questionnaires: HashMap<String, Arc<Value>>,
+    /// Profiles that hold for every resource of a type, as an implementation guide says: (type,
+    /// address).
+    pub global: Vec<(String, String)>,
     /// Whether vital-signs profiles hold by LOINC code.
     pub vital_signs: bool,
+    /// Whether an extension that is not known is an error.
+    pub known_extensions_only: bool,
+    /// Whether addresses of example hosts pass.
+    pub example_addresses: bool,
+    /// Who tells the time, where anybody does.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl Core {
+    /// What time it is, where anybody tells it.
+    pub(super) fn now(&self) -> Option<Time> {
+        self.clock.as_ref().map(|clock| clock.now())
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
 }
 
 /// One run.
 pub(super) struct Check<'a> {
     pub core: &'a Core,
     pub issues: Vec<Issue>,
+    /// The resource that is being checked.
+    pub current: &'a Value,
     /// The resource whose `contained` local references point into.
     pub root: &'a Value,
     /// The Bundle around it.
     pub bundle: Option<&'a Value>,
-    /// Names on the way to the resource that is being checked.
+    /// Names on the way to the resource that is being checked, its own among them.
     pub above: usize,
+    /// Type of the resource that is being checked.
+    pub kind: &'a str,
+    /// Whether that resource is contained in the root.
+    pub inside: bool,
+    /// Whether the companion that is being checked stands beside a value.
+    pub valued: bool,
     /// The profile whose rules are being checked.
     pub profile: Option<Arc<str>>,
     /// How many checks of profiles stand inside each other.
@@ -42,9 +78,13 @@ impl<'a> Check<'a> {
         Check {
             core,
             issues: Vec::new(),
+            current: root,
             root,
             bundle: None,
             above: 0,
+            kind: "",
+            inside: false,
+            valued: false,
             profile: None,
             depth: 0,
         }
@@ -105,11 +145,18 @@ impl<'a> Check<'a> {
             );
             return;
         };
-        let outer = (self.above, self.profile.take());
-        self.above = at.names().len();
+        let outer = (self.above, self.kind, self.current, self.profile.take());
+        (self.above, self.kind, self.current) = (at.names(), kind, value);
         self.object(*shape, kind, value, at);
         self.profiles(kind, value, asked, at);
-        (self.above, self.profile) = outer;
+        match kind {
+            "Bundle" => self.bundle(value, at),
+            "StructureDefinition" => self.definition(value, at),
+            "CodeSystem" => self.code_system(value, at),
+            "QuestionnaireResponse" => self.questionnaire(value, at),
+            _ => {}
+        }
+        (self.above, self.kind, self.current, self.profile) = outer;
     }
 
     fn profiles(&mut self, kind: &'a str, value: &'a Value, asked: &[&str], at: &At<'_>) {
@@ -124,6 +171,11 @@ impl<'a> Check<'a> {
         }
         if core.vital_signs && kind == "Observation" {
             for url in vitals::profiles(value) {
+                urls.push((url, false));
+            }
+        }
+        for (own, url) in &core.global {
+            if own == kind {
                 urls.push((url, false));
             }
         }
@@ -162,9 +214,37 @@ impl<'a> Check<'a> {
         }
         let outer = self.profile.replace(Arc::clone(&profile.name));
         self.depth += 1;
+        let kind = if value.is_object() {
+            profile.kind_id
+        } else {
+            TypeId::UNKNOWN
+        };
+        self.invariants(&profile.root.constraints, Some(value), None, kind, at);
         self.children(&profile.root.children, value, at);
         self.depth -= 1;
         self.profile = outer;
+    }
+
+    /// As [`Check::under`], for a value that may be a resource inside the one being checked.
+    pub(super) fn under_entered(
+        &mut self,
+        profile: &'a Arc<Profile>,
+        value: &'a Value,
+        at: &At<'_>,
+    ) {
+        let contained = || {
+            let own = self.root.get("contained").and_then(Value::as_array);
+            own.is_some_and(|own| own.iter().any(|each| std::ptr::eq(each, value)))
+        };
+        if value.get("resourceType").is_none() || std::ptr::eq(value, self.current) {
+            self.under(profile, value, at);
+        } else if contained() {
+            let outer = std::mem::replace(&mut self.current, value);
+            self.under(profile, value, at);
+            self.current = outer;
+        } else {
+            self.entered(value, |check| check.under(profile, value, at));
+        }
     }
 
     /// Whether a value meets one of the profiles; profiles that are not known cannot be missed.
@@ -178,7 +258,7 @@ impl<'a> Check<'a> {
                 self.issues.clear();
                 let kind = value.get("resourceType").and_then(Value::as_str);
                 kind.is_none_or(|kind| *profile.kind == *kind) && {
-                    self.under(profile, value, at);
+                    self.under_entered(profile, value, at);
                     !crate::issue::any_error(&self.issues)
                 }
             }

@@ -2,17 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::invariant::Invariant;
 use super::model::{Binding, Content, Element, Model, Named, Shape, ShapeId, Target, Type};
 use super::primitive::Primitive;
 use crate::fhir::facts::{self, Constraint, Kind, Strength, Structure};
+use crate::fhir::path::{TypeId, Types};
 
-const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+/// Where R4's own definitions live.
+pub(super) const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
 /// Type names by the address of the structure that defines or constrains them.
 pub(super) type Kinds = HashMap<String, String>;
 
 /// Compiles all types.
-pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds) -> Model {
+pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds, types: &Types) -> Model {
     let mut model = Model::default();
     let mut all: Vec<&Structure> = structures
         .values()
@@ -34,6 +37,8 @@ pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds) -> Mo
                 ids.entry(&element.path).or_insert_with(|| {
                     model.shapes.push(Shape {
                         path: element.path.as_str().into(),
+                        kind: types.id(&element.path).unwrap_or_default(),
+                        is_extension: element.path == "Extension",
                         ..Shape::default()
                     });
                     model.shapes.len() - 1
@@ -49,10 +54,14 @@ pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds) -> Mo
         if structure.kind == Kind::Resource && !structure.is_abstract {
             model.resources.insert(name.clone(), id);
         }
+        if let Some(base) = structure.base.strip_prefix(CORE) {
+            model.bases.insert(name.clone(), base.into());
+        }
         model.types.insert(name, id);
         for element in &structure.elements {
             let Some((parent, name)) = element.path.rsplit_once('.') else {
-                model.shapes[id].constraints = inherited(structure, structures);
+                let all = inherited(structure, structures);
+                model.shapes[id].constraints = Invariant::all(&all);
                 continue;
             };
             let Some(&above) = ids.get(parent) else {
@@ -61,10 +70,10 @@ pub(super) fn types(structures: &HashMap<&str, &Structure>, kinds: &Kinds) -> Mo
             let is_resource_id = structure.kind == Kind::Resource
                 && element.path.matches('.').count() == 1
                 && name == "id";
-            let made = compiled(element, name, &ids, kinds, is_resource_id);
+            let made = compiled(element, name, &ids, kinds, types, is_resource_id);
             model.shapes[above].elements.push(made);
             if let Some(&own) = ids.get(element.path.as_str()) {
-                model.shapes[own].constraints = element.constraints.clone();
+                model.shapes[own].constraints = Invariant::all(&element.constraints);
             }
         }
     }
@@ -128,11 +137,20 @@ fn compiled(
     name: &str,
     ids: &HashMap<&str, ShapeId>,
     kinds: &Kinds,
+    known: &Types,
     is_resource_id: bool,
 ) -> Element {
     let stem = name.strip_suffix("[x]");
     let own = ids.get(element.path.as_str()).copied();
     let shared = ids.get(element.content.as_str()).copied();
+    let kind = |path: &str, code: &str| {
+        let shared = if own.is_some() {
+            known.id(path)
+        } else {
+            known.id(&element.content)
+        };
+        shared.or_else(|| known.id(code)).unwrap_or_default()
+    };
     let mut types: Vec<Type> = element
         .types
         .iter()
@@ -151,7 +169,9 @@ fn compiled(
             } else {
                 content(code, ids)
             };
-            one_type(code, &key, content, each, kinds)
+            let mut made = one_type(code, &key, content, each, kinds);
+            made.kind = kind(&element.path, code);
+            made
         })
         .collect();
     if types.is_empty()
@@ -165,6 +185,9 @@ fn compiled(
             &backbone,
             kinds,
         ));
+        if let Some(made) = types.last_mut() {
+            made.kind = known.id(&element.content).unwrap_or_default();
+        }
     }
     let max = element.max.unwrap_or(u32::MAX);
     Element {
@@ -181,7 +204,7 @@ fn compiled(
         constraints: if own.is_some() {
             Vec::new()
         } else {
-            element.constraints.clone()
+            Invariant::all(&element.constraints)
         },
     }
 }
@@ -198,6 +221,7 @@ fn one_type(
         key: key.into(),
         companion: format!("_{key}").into(),
         content,
+        kind: TypeId::UNKNOWN,
         profiles: from
             .profiles
             .iter()

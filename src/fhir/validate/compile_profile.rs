@@ -3,12 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::compile::{Kinds, binding, targets};
-use super::model::{Content, Expect, Model, Node, Profile, ShapeId, Slice, Slicing, Target, Test};
+use super::compile::{CORE, Kinds, binding, targets};
+use super::invariant::Invariant;
+use super::model::{
+    Content, Expect, Key, Model, Node, Profile, ShapeId, Slice, Slicing, Target, Test,
+};
 use crate::fhir::facts::{Element, SlicingFacts, Structure};
+use crate::fhir::path::{TypeId, Types};
 
 /// Compiles one profile or extension; `None` if its type is not known.
-pub(super) fn profile(structure: &Structure, model: &Model, kinds: &Kinds) -> Option<Profile> {
+pub(super) fn profile(
+    structure: &Structure,
+    model: &Model,
+    kinds: &Kinds,
+    types: &Types,
+) -> Option<Profile> {
     let root = structure.elements.first()?;
     let shape = *model.types.get(structure.type_name.as_str())?;
     let mut below: HashMap<&str, Vec<usize>> = HashMap::new();
@@ -31,6 +40,7 @@ pub(super) fn profile(structure: &Structure, model: &Model, kinds: &Kinds) -> Op
         slices,
         model,
         kinds,
+        own: structure.url.starts_with(CORE),
     };
     let own = &model.shapes[shape];
     let mut node = Node {
@@ -42,8 +52,8 @@ pub(super) fn profile(structure: &Structure, model: &Model, kinds: &Kinds) -> Op
     node.constraints = root
         .constraints
         .iter()
-        .filter(|each| own.constraints.iter().all(|known| known.key != each.key))
-        .cloned()
+        .filter(|each| own.constraints.iter().all(|known| *known.key != *each.key))
+        .filter_map(Invariant::new)
         .collect();
     let version = &structure.version;
     let name = if version.is_empty() {
@@ -54,6 +64,7 @@ pub(super) fn profile(structure: &Structure, model: &Model, kinds: &Kinds) -> Op
     Some(Profile {
         name: name.into(),
         kind: structure.type_name.as_str().into(),
+        kind_id: types.id(&structure.type_name).unwrap_or_default(),
         root: node,
         contexts: structure.contexts.clone(),
         modifier: root.modifier,
@@ -66,6 +77,8 @@ struct Compiler<'a> {
     slices: HashMap<&'a str, Vec<usize>>,
     model: &'a Model,
     kinds: &'a Kinds,
+    /// Whether the profile is R4's own.
+    own: bool,
 }
 
 impl Compiler<'_> {
@@ -95,16 +108,29 @@ impl Compiler<'_> {
         };
         node.fixed.clone_from(&element.fixed);
         node.pattern.clone_from(&element.pattern);
+        node.min_value.clone_from(&element.min_value);
+        node.max_value.clone_from(&element.max_value);
         node.binding = binding(element);
-        node.constraints.clone_from(&element.constraints);
+        node.constraints = Invariant::all(&element.constraints);
+        if self.own {
+            node.constraints.iter_mut().for_each(Invariant::mend);
+        }
         let Some(base) = base else {
-            node.keys
-                .push((stem.into(), format!("_{stem}").into(), "".into()));
+            node.keys.push(Key {
+                name: stem.into(),
+                companion: format!("_{stem}").into(),
+                code: "".into(),
+                kind: TypeId::UNKNOWN,
+            });
             return node;
         };
         for each in &base.types {
-            let key = (each.key.clone(), each.companion.clone(), each.code.clone());
-            node.keys.push(key);
+            node.keys.push(Key {
+                name: each.key.clone(),
+                companion: each.companion.clone(),
+                code: each.code.clone(),
+                kind: each.kind,
+            });
         }
         self.types(&mut node, element, base);
         if !is_slice {
@@ -126,15 +152,13 @@ impl Compiler<'_> {
         }
         let inner = self.inner(element, base);
         let known = |key: &str| {
-            base.constraints.iter().any(|each| each.key == key)
+            base.constraints.iter().any(|each| &*each.key == key)
                 || inner.is_some_and(|inner| {
                     let shape = &self.model.shapes[inner];
-                    shape.constraints.iter().any(|each| each.key == key)
+                    shape.constraints.iter().any(|each| &*each.key == key)
                 })
         };
-        let general = |key: &str| key == "ele-1" || key == "ext-1";
-        node.constraints
-            .retain(|each| !known(&each.key) && !general(&each.key));
+        node.constraints.retain(|each| !known(&each.key));
         node.children = self.children(&element.id, inner);
         if !is_slice || self.slices.contains_key(element.id.as_str()) {
             node.slicing = self.slicing(element, shape);
@@ -172,6 +196,8 @@ impl Compiler<'_> {
             node.only = Some(codes);
         }
         for each in &element.types {
+            let allowed = each.aggregation.iter().map(|kind| kind.as_str().into());
+            node.aggregation.extend(allowed);
             let known = base.types.iter().find(|known| *known.code == *each.code);
             if each.code != "Extension"
                 && !each.profiles.is_empty()

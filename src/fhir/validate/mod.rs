@@ -1,6 +1,6 @@
 //! The validator: profiles compiled once, resources checked many times.
 //!
-//! Pure and synchronous: no clock, no file, no socket; `Send + Sync`. A definition becomes facts
+//! Pure and synchronous: no file, no socket, no clock but one that is handed in; `Send + Sync`. A definition becomes facts
 //! ([`super::facts`]), facts become shapes and trees (`compile`, `compile_profile`), and a run
 //! (`check`) walks a resource once for its type and once for each profile. One rule, one file.
 //!
@@ -12,30 +12,47 @@
 //! | `max-length`, `type-profile` | `profile` |
 //! | `cardinality-min`, `cardinality-max` | `cardinality` |
 //! | `fixed`, `pattern` | `fixed_pattern` |
-//! | `binding-required`, `binding-extensible`, `code-unknown`, `not-checked` | `binding` |
-//! | `reference-target`, `reference-contained`, `reference-profile`, `reference-form` | `reference` |
+//! | `binding-required`, `binding-extensible`, `code-unknown`, `unit-unknown`, `system-relative`, `not-checked` | `binding` |
+//! | `reference-target`, `-contained`, `-profile`, `-form`, `-aggregation` | `reference` |
 //! | `slice-min`, `slice-max`, `slice-closed`, `slice-order` | `slicing` |
 //! | `extension-url`, `extension-context`, `extension-modifier`, `extension-unknown` | `extension` |
-//! | `contained-nested` | `bundle` |
-//! | `narrative` | `narrative` |
+//! | `contained-nested`, `dom-3`, `bundle-link`, `bundle-full-url`, `bundle-reference` | `bundle` |
+//! | `value-min`, `value-max` | `range` |
+//! | an invariant's key (`obs-6`), `ele-1`, `ext-1` | `invariant` |
+//! | `narrative`, `narrative-link` | `narrative` |
+//! | `questionnaire-link`, `-order`, `-repeats`, `-required`, `-enable`, `-type`, `-occurs` | `questionnaire` |
+//! | `questionnaire-answer`, `-option`, `-limit` | `answer` |
+//! | `attachment-size` | `attachment` |
+//! | `code-system-property` | `code_system` |
+//! | `definition-path` | `definition` |
+//! | `control-character`, `example-address` | `structure` |
 //!
 //! Paths are FHIRPath (`Patient.name[0].family`); what is missing is noted at the element that lacks
 //! it. No message holds a value.
 
+mod answer;
 mod at;
+mod attachment;
 mod binding;
 mod bundle;
 mod cardinality;
 mod check;
+mod code_system;
 mod compile;
 mod compile_profile;
+mod definition;
 mod extension;
 mod fixed_pattern;
+mod invariant;
 mod model;
 mod narrative;
 mod ours;
+mod outcome;
 mod primitive;
 mod profile;
+mod quantity;
+mod questionnaire;
+mod range;
 mod reference;
 mod schema;
 mod slicing;
@@ -53,13 +70,17 @@ use serde_json::Value;
 
 use self::at::At;
 use self::check::{Check, Core};
+pub use self::outcome::{RULES, outcome};
 use self::terminology::Terminology;
 use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
-use crate::issue::{Issue, any_error};
+use super::path::Types;
+use crate::clock::Clock;
+use crate::issue::{Issue, Severity, any_error};
+use crate::json::{self, Limits};
 
-/// A resource that passed the profiles it names. Only [`Validator::certify`] makes one; only a
+/// A resource that passed the profiles it names. Only the [`Validator`] makes one; only a
 /// `Checked` can be encoded for a partner or stored as a record's resource.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -94,8 +115,19 @@ impl Checked {
     }
 }
 
+/// The longest text of one resource.
+const TEXT_BYTES_MAX: usize = 64 << 20;
+
+/// A document that was read from its text, and all that is wrong with it.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The resource; null if the text holds none.
+    pub value: Value,
+    /// What is wrong.
+    pub issues: Vec<Issue>,
+}
+
 /// What to load beside R4 and our own profiles.
-#[derive(Debug)]
 pub struct Options {
     /// Definitions of packages, in order.
     pub packages: Vec<Package>,
@@ -103,6 +135,18 @@ pub struct Options {
     pub definitions: Definitions,
     /// Whether R4's vital-signs profiles hold by LOINC code even where they are not claimed.
     pub vital_signs: bool,
+    /// Whether an extension whose definition is not known is an error. By default it is carried.
+    pub known_extensions_only: bool,
+    /// Whether addresses of example hosts (`example.org`) pass. By default they do.
+    pub example_addresses: bool,
+    /// Who tells the time, for what a definition says of now. Without it such rules are not checked.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl std::fmt::Debug for Options {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options").finish_non_exhaustive()
+    }
 }
 
 impl Default for Options {
@@ -111,15 +155,25 @@ impl Default for Options {
             packages: Vec::new(),
             definitions: Definitions::default(),
             vital_signs: true,
+            known_extensions_only: false,
+            example_addresses: true,
+            clock: None,
         }
     }
 }
 
 /// Compiled profiles. Immutable, shared by all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Validator {
     core: Core,
     unusable: Vec<String>,
+}
+
+impl Default for Validator {
+    /// One that knows no type and passes nothing: for those who need one and never ask it.
+    fn default() -> Self {
+        Validator::compile(Definitions::default(), &Options::default())
+    }
 }
 
 impl Validator {
@@ -131,13 +185,17 @@ impl Validator {
 
     /// R4 as embedded, our own profiles, and what the options bring.
     #[must_use]
-    pub fn load(options: Options) -> Self {
+    pub fn load(mut options: Options) -> Self {
         let mut all = artefact::embedded();
         all.append(ours::definitions());
-        for package in options.packages {
+        for package in std::mem::take(&mut options.packages) {
             all.append(package.definitions);
         }
-        all.append(options.definitions);
+        all.append(std::mem::take(&mut options.definitions));
+        Validator::compile(all, &options)
+    }
+
+    fn compile(mut all: Definitions, options: &Options) -> Self {
         let unusable = all.complete();
         let mut structures: HashMap<&str, &Structure> = HashMap::new();
         for structure in &all.structures {
@@ -147,9 +205,10 @@ impl Validator {
             .values()
             .map(|each| (each.url.clone(), each.type_name.clone()))
             .collect();
-        let mut model = compile::types(&structures, &kinds);
+        let types = Types::new(&all);
+        let mut model = compile::types(&structures, &kinds, &types);
         for structure in structures.values().filter(|each| each.profile) {
-            if let Some(profile) = compile_profile::profile(structure, &model, &kinds) {
+            if let Some(profile) = compile_profile::profile(structure, &model, &kinds, &types) {
                 let profile = Arc::new(profile);
                 let versioned = format!("{}|{}", structure.url, structure.version);
                 model
@@ -162,9 +221,15 @@ impl Validator {
         }
         Validator {
             core: Core {
+                types,
                 model,
                 terminology: Terminology::new(all.sets, all.systems),
+                questionnaires: all.questionnaires.into_iter().collect(),
+                global: all.global,
                 vital_signs: options.vital_signs,
+                known_extensions_only: options.known_extensions_only,
+                example_addresses: options.example_addresses,
+                clock: options.clock.clone(),
             },
             unusable,
         }
@@ -194,6 +259,41 @@ impl Validator {
         check.issues
     }
 
+    /// All issues of a document's text: what the reader refuses, keys that stand twice, then as
+    /// [`Validator::check`].
+    #[must_use]
+    pub fn check_text(&self, bytes: &[u8], profiles: &[&str]) -> Read {
+        let limits = Limits {
+            bytes_max: TEXT_BYTES_MAX,
+            ..Limits::default()
+        };
+        match json::read(bytes, &limits) {
+            Ok(document) if document.value.is_object() => {
+                let words = "a key that stands twice in its object";
+                let twice = |pointer: &String| {
+                    Issue::error("structure", "json-duplicate-key", pointer.as_str(), words)
+                };
+                let mut issues: Vec<Issue> = document.duplicates.iter().map(twice).collect();
+                issues.extend(self.check(&document.value, profiles));
+                Read {
+                    value: document.value,
+                    issues,
+                }
+            }
+            Ok(_) => {
+                let words = "a resource is a JSON object";
+                Read {
+                    value: Value::Null,
+                    issues: vec![Issue::error("structure", "json-object", "", words)],
+                }
+            }
+            Err(issue) => Read {
+                value: Value::Null,
+                issues: vec![issue],
+            },
+        }
+    }
+
     /// Checks and, if there is no error, seals.
     ///
     /// # Errors
@@ -213,6 +313,21 @@ impl Validator {
             profiles,
             warnings: issues,
         })
+    }
+
+    /// Seals a resource whatever is wrong with it: it passed nothing, and every fault is a warning.
+    /// For relays whose route says that what comes in goes on as it is.
+    #[must_use]
+    pub fn certify_as_it_is(&self, resource: Value) -> Checked {
+        let mut warnings = self.check(&resource, &[]);
+        for issue in &mut warnings {
+            issue.severity = Severity::Warning;
+        }
+        Checked {
+            resource,
+            profiles: Vec::new(),
+            warnings,
+        }
     }
 
     /// The base type and the known profiles, asked or claimed, as `url|version`.

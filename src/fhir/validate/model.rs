@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::invariant::Invariant;
 use super::primitive::Primitive;
-use crate::fhir::facts::{Constraint, Strength};
+use crate::fhir::facts::Strength;
+use crate::fhir::path::TypeId;
 
 /// Index of a shape.
 pub(super) type ShapeId = usize;
@@ -23,10 +25,14 @@ pub(super) struct Shape {
     pub elements: Vec<Element>,
     /// JSON property names, sorted by length and bytes.
     pub names: Vec<(Box<str>, Named)>,
+    /// What expressions know it as.
+    pub kind: TypeId,
+    /// Whether it is the type Extension.
+    pub is_extension: bool,
     /// A bit for each element that must be there.
     pub required: u128,
     /// Invariants of the type or backbone.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
 }
 
 /// What a JSON property stands for.
@@ -73,7 +79,7 @@ pub(super) struct Element {
     /// Greatest length.
     pub max_length: Option<usize>,
     /// Invariants that stand at this element.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
 }
 
 /// A type that an element may have.
@@ -87,6 +93,8 @@ pub(super) struct Type {
     pub companion: Box<str>,
     /// What is inside.
     pub content: Content,
+    /// What expressions know it as.
+    pub kind: TypeId,
     /// Data type profiles, any of which must hold.
     pub profiles: Vec<Box<str>>,
     /// Targets of a reference, any of which must hold.
@@ -131,6 +139,8 @@ pub(super) struct Profile {
     pub name: Arc<str>,
     /// Type that it constrains.
     pub kind: Box<str>,
+    /// What expressions know that type as.
+    pub kind_id: TypeId,
     /// What it says beyond its type.
     pub root: Node,
     /// For extensions: where it may stand.
@@ -146,8 +156,8 @@ pub(super) struct Node {
     pub name: Box<str>,
     /// Whether the name is followed by a type.
     pub choice: bool,
-    /// Properties that carry the element: (JSON name, companion, type name).
-    pub keys: Vec<(Box<str>, Box<str>, Box<str>)>,
+    /// Properties that carry the element.
+    pub keys: Vec<Key>,
     /// Least number.
     pub min: u32,
     /// Greatest number.
@@ -166,12 +176,31 @@ pub(super) struct Node {
     pub profiles: Vec<(Box<str>, Vec<Box<str>>)>,
     /// Targets of references by type name, where they differ from the type's.
     pub targets: Vec<(Box<str>, Vec<Target>)>,
+    /// How what is referred to must be at hand: `contained`, `bundled`, `referenced`; empty for any.
+    pub aggregation: Vec<Box<str>>,
+    /// Least value.
+    pub min_value: Option<Arc<Value>>,
+    /// Greatest value.
+    pub max_value: Option<Arc<Value>>,
     /// Invariants.
-    pub constraints: Vec<Constraint>,
+    pub constraints: Vec<Invariant>,
     /// How it is sliced, and into what.
     pub slicing: Option<Slicing>,
     /// Elements inside.
     pub children: Vec<Node>,
+}
+
+/// A JSON property that carries an element.
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Its name.
+    pub name: Box<str>,
+    /// That of the companion.
+    pub companion: Box<str>,
+    /// Type name.
+    pub code: Box<str>,
+    /// What expressions know the type as.
+    pub kind: TypeId,
 }
 
 impl Node {
@@ -186,6 +215,9 @@ impl Node {
             && self.max_length.is_none()
             && self.profiles.is_empty()
             && self.targets.is_empty()
+            && self.aggregation.is_empty()
+            && self.min_value.is_none()
+            && self.max_value.is_none()
             && self.constraints.is_empty()
             && self.slicing.is_none()
             && self.children.is_empty()
@@ -253,6 +285,8 @@ pub(super) struct Model {
     pub shapes: Vec<Shape>,
     /// Types by name: shape of complex types and resources.
     pub types: HashMap<Box<str>, ShapeId>,
+    /// What each type is derived from.
+    pub bases: HashMap<Box<str>, Box<str>>,
     /// Names of resource types that can be instances.
     pub resources: HashMap<Box<str>, ShapeId>,
     /// Profiles by address, without version and with `|version`.

@@ -58,6 +58,11 @@ impl Primitive {
         })
     }
 
+    /// Whether it is an address.
+    pub(super) fn is_address(self) -> bool {
+        matches!(self, Primitive::Uri | Primitive::Url | Primitive::Canonical)
+    }
+
     /// The rule's id.
     pub(super) fn rule(self) -> &'static str {
         match self {
@@ -97,7 +102,7 @@ impl Primitive {
             (_, Value::String(text)) => text.as_str(),
             _ => return Err("a JSON string is expected"),
         };
-        if text.is_empty() {
+        if text.is_empty() && self != Primitive::Xhtml {
             return Err("an empty string is not allowed");
         }
         let fits = match self {
@@ -111,8 +116,7 @@ impl Primitive {
                 if text.len() > 1 << 20 {
                     return Err("longer than 1 MB");
                 }
-                text.bytes()
-                    .all(|b| b >= b' ' || matches!(b, b'\t' | b'\n' | b'\r'))
+                true
             }
             Primitive::Id => {
                 text.len() <= 64
@@ -128,7 +132,8 @@ impl Primitive {
             Primitive::Instant => instant(text),
             Primitive::Time => time(text).is_some_and(str::is_empty),
             Primitive::Base64Binary => base64(text),
-            Primitive::Xhtml => text.starts_with('<') || text.trim_start().starts_with('<'),
+            // What it holds is the narrative's matter.
+            Primitive::Xhtml => true,
             _ => true,
         };
         if fits { Ok(()) } else { Err(self.wanted()) }
@@ -149,8 +154,7 @@ impl Primitive {
             Primitive::Instant => "date and time with seconds and time zone are expected",
             Primitive::Time => "a time is expected, as hh:mm:ss",
             Primitive::Base64Binary => "base64 is expected",
-            Primitive::Xhtml => "XHTML is expected",
-            _ => "characters that are not allowed in a string",
+            _ => "another form is expected",
         }
     }
 
@@ -172,6 +176,24 @@ impl Primitive {
     }
 }
 
+/// Whether a text holds a control character that XML could not carry (all below 32 but tab and the
+/// ends of lines).
+pub(super) fn control(text: &str) -> bool {
+    text.bytes()
+        .any(|b| b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r'))
+}
+
+/// Whether an address is one of the hosts that stand for nobody (RFC 2606).
+pub(super) fn example(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else {
+        return false;
+    };
+    let host = rest.split(['/', ':', '?', '#']).next().unwrap_or(rest);
+    ["example.org", "example.com", "example.net"]
+        .iter()
+        .any(|own| host == *own || host.strip_suffix(own).is_some_and(|sub| sub.ends_with('.')))
+}
+
 /// Words with single whitespace between them.
 fn code(text: &str) -> bool {
     let mut space = true;
@@ -190,7 +212,10 @@ fn code(text: &str) -> bool {
 
 /// No whitespace; a `urn:uuid:` or `urn:oid:` must be a real one.
 fn uri(text: &str) -> bool {
-    if text.bytes().any(|b| b <= b' ') {
+    if text
+        .bytes()
+        .any(|b| b.is_ascii_whitespace() || b == b'\x0b')
+    {
         return false;
     }
     let plain = text.split('#').next().unwrap_or(text);
@@ -366,8 +391,6 @@ mod tests {
             ("code", json!("a  b")),
             ("id", json!("a_b")),
             ("id", json!("a".repeat(65))),
-            ("string", json!("a\u{b}")),
-            ("string", json!("a\u{b}")),
             ("string", json!(1)),
             ("date", json!("2023-02-29")),
             ("date", json!("2023-13")),

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::at::At;
 use super::check::Check;
-use super::model::Node;
+use super::model::{Key, Node};
+use crate::fhir::path::TypeId;
 
 /// One occurrence of an element.
 #[derive(Clone, Copy)]
@@ -16,6 +17,8 @@ pub(super) struct Item<'a> {
     pub companion: Option<&'a Value>,
     /// Type name, where it is known.
     pub code: &'a str,
+    /// What expressions know the type as.
+    pub kind: TypeId,
     /// Place in its array.
     pub index: Option<usize>,
 }
@@ -33,7 +36,7 @@ impl<'a> Check<'a> {
                 self.too_few(node.min, items.len(), &node.name, at);
             }
             let named = at.name(&node.name);
-            self.at_most(items.len(), node.max, &named);
+            self.at_most(items.len(), node.max, &node.name, at);
             for item in &items {
                 self.at_item(node, *item, &named);
             }
@@ -62,6 +65,7 @@ impl<'a> Check<'a> {
             self.error("structure", "type", at, words);
             return;
         }
+        self.invariants(&node.constraints, item.value, item.companion, item.kind, at);
         if let Some(value) = item.value {
             if let Some(fixed) = &node.fixed {
                 self.fixed(fixed, value, at);
@@ -73,6 +77,8 @@ impl<'a> Check<'a> {
                 self.binding(binding, value, at);
             }
             self.length(node.max_length, value, at);
+            self.range(node, value, at);
+            self.aggregation(&node.aggregation, value, at);
             if let Some((_, targets)) = node.targets.iter().find(|(code, _)| **code == *item.code) {
                 self.targets(value, targets, at);
             }
@@ -80,7 +86,8 @@ impl<'a> Check<'a> {
                 .get("resourceType")
                 .and_then(Value::as_str)
                 .unwrap_or(item.code);
-            if let Some((_, urls)) = node.profiles.iter().find(|(code, _)| **code == *kind) {
+            let fits = |code: &str| code == kind || matches!(code, "Resource" | "DomainResource");
+            if let Some((_, urls)) = node.profiles.iter().find(|(code, _)| fits(code)) {
                 self.one_of(urls, value, at);
             }
             if value.is_object() {
@@ -102,7 +109,7 @@ impl<'a> Check<'a> {
         let core = self.core;
         if let [only] = urls {
             if let Some(profile) = core.model.profiles.get(only) {
-                self.under(profile, value, at);
+                self.under_entered(profile, value, at);
             }
         } else if !self.meets(urls, value, at) {
             let words = "meets none of the profiles that are allowed for it";
@@ -125,8 +132,15 @@ impl<'a> Check<'a> {
 /// The occurrences of an element in an object.
 pub(super) fn items<'a>(node: &'a Node, value: &'a Value) -> Vec<Item<'a>> {
     let mut out = Vec::new();
-    for (key, companion, code) in &node.keys {
-        let own = value.get(&**key).filter(|own| !own.is_null());
+    for Key {
+        name,
+        companion,
+        code,
+        kind,
+    } in &node.keys
+    {
+        let kind = *kind;
+        let own = value.get(&**name).filter(|own| !own.is_null());
         let beside = value.get(&**companion).filter(|own| !own.is_null());
         let list = |value: Option<&'a Value>| value.and_then(Value::as_array);
         match (own, beside) {
@@ -139,6 +153,7 @@ pub(super) fn items<'a>(node: &'a Node, value: &'a Value) -> Vec<Item<'a>> {
                         value: own.get(index).filter(|own| !own.is_null()),
                         companion: beside.get(index).filter(|own| !own.is_null()),
                         code,
+                        kind,
                         index: Some(index),
                     });
                 }
@@ -147,6 +162,7 @@ pub(super) fn items<'a>(node: &'a Node, value: &'a Value) -> Vec<Item<'a>> {
                 value: own,
                 companion: beside,
                 code,
+                kind,
                 index: None,
             }),
         }

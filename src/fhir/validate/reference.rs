@@ -1,4 +1,5 @@
-//! Rules `reference-target`, `reference-contained`, `reference-form`: what a reference points at,
+//! Rules `reference-target`, `reference-contained`, `reference-form`, `reference-profile`,
+//! `reference-aggregation`: what a reference points at,
 //! judged by its text, by `type`, by what is contained and by the Bundle around. Nothing is fetched.
 
 use serde_json::Value;
@@ -12,25 +13,21 @@ impl<'a> Check<'a> {
     pub(super) fn reference(&mut self, value: &'a Value, targets: &'a [Target], at: &At<'_>) {
         if let Some(text) = value.get("reference").and_then(Value::as_str) {
             if let Some(id) = text.strip_prefix('#')
-                && !id.is_empty()
                 && self.contained(id).is_none()
+                && !(id.is_empty() && self.inside)
             {
                 let words = "refers to a contained resource that is not there";
-                self.error(
-                    "invalid",
-                    "reference-contained",
-                    &at.name("reference"),
-                    words,
-                );
+                self.error("invalid", "reference-contained", at, words);
                 return;
             }
             let bare = self.core.model.resources.contains_key(text);
             if text.bytes().any(|b| b.is_ascii_whitespace()) || text.ends_with('/') || bare {
                 let words = "a reference is a URL, or a type and an id";
-                self.error("invalid", "reference-form", &at.name("reference"), words);
+                self.error("invalid", "reference-form", at, words);
                 return;
             }
         }
+        self.in_bundle(value, at);
         self.targets(value, targets, at);
         self.stated_type(value, targets, at);
     }
@@ -63,6 +60,23 @@ impl<'a> Check<'a> {
                 let words = "what it refers to meets none of the profiles that are allowed";
                 self.error("structure", "reference-profile", at, words);
             }
+        }
+    }
+
+    /// Rule `reference-aggregation`: how what is referred to must be at hand.
+    pub(super) fn aggregation(&mut self, allowed: &[Box<str>], value: &'a Value, at: &At<'_>) {
+        let text = value.get("reference").and_then(Value::as_str);
+        let Some(text) = text.filter(|_| !allowed.is_empty()) else {
+            return;
+        };
+        let met = allowed.iter().any(|kind| match &**kind {
+            "contained" => text.starts_with('#'),
+            "bundled" => self.bundle.is_none() || self.resolve(value).is_some(),
+            _ => true,
+        });
+        if !met {
+            let words = format!("what it refers to must be {}", allowed.join(" or "));
+            self.error("structure", "reference-aggregation", at, words);
         }
     }
 
@@ -119,17 +133,7 @@ impl<'a> Check<'a> {
         if let Some(id) = text.strip_prefix('#') {
             return self.contained(id);
         }
-        let entries = self.bundle?.get("entry")?.as_array()?;
-        let absolute = text.contains("://") || text.starts_with("urn:");
-        entries.iter().find_map(|entry| {
-            let url = entry.get("fullUrl").and_then(Value::as_str)?;
-            let same = url == text
-                || (!absolute
-                    && url
-                        .strip_suffix(text)
-                        .is_some_and(|rest| rest.ends_with('/')));
-            same.then(|| entry.get("resource"))?
-        })
+        super::bundle::entries(self.bundle?, text).next()
     }
 
     fn contained(&self, id: &str) -> Option<&'a Value> {

@@ -10,17 +10,21 @@
 use serde_json::{Map, Value, json};
 
 use super::Validator;
-use super::model::{Content, Element, Model, Shape, Type};
+use super::model::{Content, Element, Model, Node, Shape, Type};
 use super::primitive::Primitive;
 
 impl Validator {
-    /// One JSON Schema (2020-12) for a resource type; `None` for a type that is not known.
+    /// One JSON Schema (2020-12) for a resource type, or for the type that a profile constrains with
+    /// what the profile says of its own elements; `None` for what is not known.
     ///
-    /// Structure only: names, JSON kinds, arrays, cardinalities, lexical forms. No value sets, no
-    /// profiles.
+    /// Structure only: names, JSON kinds, arrays, cardinalities, lexical forms; of a profile the
+    /// cardinalities and fixed scalars below the root. No value sets, no slices, no invariants: what the
+    /// schema refuses the validator refuses, not the other way round.
     #[must_use]
     pub fn schema(&self, kind: &str) -> Option<Value> {
         let model = &self.core.model;
+        let profile = model.profiles.get(kind);
+        let kind = profile.map_or(kind, |profile| &profile.kind);
         let root = *model.resources.get(kind)?;
         let mut definitions = Map::new();
         let mut open = vec![root, model.element];
@@ -36,12 +40,54 @@ impl Validator {
                 }
             }
         }
-        Some(json!({
+        let mut out = json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$ref": reference(kind),
             "$defs": definitions,
-        }))
+        });
+        let all: Vec<Value> = profile
+            .into_iter()
+            .flat_map(|profile| profile.root.children.iter().filter_map(narrowed))
+            .collect();
+        if !all.is_empty() {
+            out["allOf"] = Value::Array(all);
+        }
+        Some(out)
     }
+}
+
+/// What a profile says of an element below the root.
+fn narrowed(node: &Node) -> Option<Value> {
+    let names = || node.keys.iter().flat_map(|key| [&key.name, &key.companion]);
+    let any = || -> Vec<Value> { names().map(|name| json!({"required": [name]})).collect() };
+    if node.max == 0 {
+        return Some(json!({"not": {"anyOf": any()}}));
+    }
+    let mut out = Map::new();
+    if node.min > 0 {
+        out.insert("anyOf".to_owned(), Value::Array(any()));
+    }
+    let mut properties = Map::new();
+    for key in &node.keys {
+        if node.min > 1 || node.max != u32::MAX {
+            let mut array = Map::new();
+            // Of one value no array is made, and these say nothing of it.
+            array.insert("minItems".to_owned(), json!(node.min));
+            if node.max != u32::MAX {
+                array.insert("maxItems".to_owned(), json!(node.max));
+            }
+            properties.insert(key.name.to_string(), Value::Object(array));
+        }
+        if let Some(fixed) = node.fixed.as_ref().filter(|fixed| !fixed.is_object()) {
+            let only = json!({"enum": [fixed]});
+            let either = json!({"if": {"not": {"type": "array"}}, "then": only});
+            properties.insert(key.name.to_string(), either);
+        }
+    }
+    if !properties.is_empty() {
+        out.insert("properties".to_owned(), Value::Object(properties));
+    }
+    (!out.is_empty()).then_some(Value::Object(out))
 }
 
 fn reference(path: &str) -> String {

@@ -100,10 +100,10 @@ impl<'a> Check<'a> {
             }
             if number > slice.node.max {
                 let words = format!(
-                    "at most {} allowed in slice {}, has {count}",
-                    slice.node.max, slice.name
+                    "allows at most {} in slice {}:{}, has {count}",
+                    slice.node.max, node.name, slice.name
                 );
-                self.error("structure", "slice-max", &named, words);
+                self.error("structure", "slice-max", at, words);
             }
         }
     }

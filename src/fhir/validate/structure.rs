@@ -6,18 +6,21 @@ use serde_json::Value;
 use super::at::At;
 use super::check::Check;
 use super::model::{Content, Element, ShapeId, Type};
+use super::primitive::{Primitive, control, example};
+use crate::issue::Severity;
 
 impl<'a> Check<'a> {
     /// An object with the elements of a shape. `code` is the name of its type.
-    pub(super) fn object(&mut self, id: ShapeId, code: &'a str, value: &'a Value, at: &At<'_>) {
-        let Value::Object(map) = value else {
+    pub(super) fn object(&mut self, id: ShapeId, code: &'a str, parent: &'a Value, at: &At<'_>) {
+        let valued = std::mem::take(&mut self.valued);
+        let Value::Object(map) = parent else {
             self.error("structure", "type", at, "an object is expected");
             return;
         };
         let core = self.core;
         let shape = &core.model.shapes[id];
         let is_resource = core.model.resources.get(&*shape.path) == Some(&id);
-        if map.len() == usize::from(is_resource) {
+        if map.is_empty() {
             self.error(
                 "structure",
                 "empty-object",
@@ -61,8 +64,15 @@ impl<'a> Check<'a> {
             seen |= bit;
             self.element(element, kind, value, companion, at);
             if &*kind.code == "Extension" {
-                self.extensions(inner, code, shape, element, at);
+                self.extensions(inner, code, shape, element, parent, at);
             }
+        }
+        self.invariants(&shape.constraints, Some(parent), None, shape.kind, at);
+        if !is_resource && !valued {
+            self.something(map, at);
+        }
+        if shape.is_extension {
+            self.value_or_extensions(map, at);
         }
         let missing = shape.required & !seen;
         if missing != 0 {
@@ -107,7 +117,7 @@ impl<'a> Check<'a> {
                 "an array with nothing in it",
             );
         }
-        self.at_most(count, element.max, here);
+        self.at_most(count, element.max, &element.name, at);
         for index in 0..count {
             let here = here.index(index);
             self.value(
@@ -142,12 +152,23 @@ impl<'a> Check<'a> {
                 if let Some(value) = value {
                     if let Err(words) = primitive.check(value) {
                         self.error("value", primitive.rule(), at, words);
-                    } else if primitive == super::primitive::Primitive::Xhtml {
+                    } else if primitive == Primitive::Xhtml {
                         self.narrative(value, at);
+                    } else if !self.core.example_addresses
+                        && primitive.is_address()
+                        && value.as_str().is_some_and(example)
+                    {
+                        let words = "an address of an example host";
+                        self.error("invalid", "example-address", at, words);
+                    } else if value.as_str().is_some_and(control) {
+                        // R4 forbids it in prose, its patterns let it pass, and so do others.
+                        let words = "holds a control character, which XML cannot carry";
+                        self.say(Severity::Warning, "value", "control-character", at, words);
                     }
                     self.length(element.max_length, value, at);
                 }
                 if let Some(companion) = companion {
+                    self.valued = value.is_some();
                     self.object(self.core.model.element, &kind.code, companion, at);
                 }
             }
@@ -163,6 +184,7 @@ impl<'a> Check<'a> {
             }
             Content::Unknown => {}
         }
+        self.invariants(&element.constraints, value, companion, kind.kind, at);
         let Some(value) = value else {
             self.no_code(element.binding.as_ref(), at);
             return;
@@ -177,8 +199,10 @@ impl<'a> Check<'a> {
             self.binding(binding, value, at);
         }
         match &*kind.code {
-            "Coding" | "Quantity" => self.coding_of_system(value, at),
+            "Coding" | "Quantity" => self.coding_of_system(value, &element.name, at),
+            "Identifier" => self.absolute_system(value, Severity::Error, at),
             "Reference" => self.reference(value, &kind.targets, at),
+            "Attachment" => self.attachment(value, at),
             _ => {}
         }
         if !kind.profiles.is_empty() {

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use crate::fhir::facts::{Include, SetFacts, SystemFacts};
+use crate::fhir::system;
 
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,6 +121,10 @@ impl Terminology {
                 !set.open.is_empty(),
             ),
         };
+        // All of UCUM's codes are here: its grammar tells them.
+        if !found && open && system == Some(system::UCUM) {
+            return self.of_system(system::UCUM, code);
+        }
         match (found, open || set.unclear) {
             (true, _) => Answer::In,
             (false, true) => Answer::Unknown,
@@ -138,6 +143,12 @@ impl Terminology {
 
     /// Whether a code is one of its system; `Unknown` if the system's codes are not all here.
     pub(super) fn of_system(&self, system: &str, code: &str) -> Answer {
+        if system == system::UCUM {
+            return match super::quantity::is_unit(code) {
+                true => Answer::In,
+                false => Answer::Out,
+            };
+        }
         let Some(known) = self
             .systems
             .get(system)

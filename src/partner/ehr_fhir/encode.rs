@@ -39,14 +39,12 @@ pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
             left_out.insert(kind_of(resource).to_owned());
         }
     }
-    if out.purpose != Purpose::Cancel {
-        for part in out.retracted {
-            let resource = part.checked.resource();
-            if takes(config, resource, out)
-                && let Some(resource) = in_error(resource)
-            {
-                encoded.effects.push(one(config, out, &resource, true));
-            }
+    for part in members_in_error(out) {
+        let resource = part.checked.resource();
+        if takes(config, resource, out)
+            && let Some(resource) = in_error(resource)
+        {
+            encoded.effects.push(one(config, out, &resource, true));
         }
     }
     for resource_type in left_out {
@@ -61,6 +59,30 @@ pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
         encoded.effects.insert(0, effect);
     }
     encoded
+}
+
+/// The members that are entered in error: those that older versions had; and where the whole record was
+/// entered in error, all that it has.
+fn members_in_error<'a>(out: &Outgoing<'a>) -> impl Iterator<Item = &'a CheckedPart> + use<'a> {
+    let whole = out.purpose == Purpose::Cancel
+        && out
+            .parts
+            .first()
+            .is_some_and(|p| is_in_error(p.checked.resource()));
+    let own = if whole { &out.parts[1..] } else { &[] };
+    let gone = if out.purpose != Purpose::Cancel || whole {
+        out.retracted
+    } else {
+        &[]
+    };
+    own.iter().chain(gone)
+}
+
+fn is_in_error(resource: &Value) -> bool {
+    const WORD: &str = "entered-in-error";
+    resource["status"] == WORD
+        || resource["lifecycleStatus"] == WORD
+        || resource["verificationStatus"]["coding"][0]["code"] == WORD
 }
 
 /// Whether the EHR takes it: its type, and for a Provenance that of something it speaks about.
@@ -116,7 +138,7 @@ fn one(config: &Config, out: &Outgoing<'_>, resource: &Value, retract: bool) -> 
     }
     let our_id = theirs_to_give(&mut body);
     let find = find(config, out.env, &body);
-    if let Some(notice) = out.notice.filter(|_| !retract && !is_patient) {
+    if let Some(notice) = out.notice.filter(|_| !is_patient) {
         add_notice(&mut body, notice);
     }
     let mut holes = Vec::new();
@@ -310,9 +332,9 @@ fn in_error(resource: &Value) -> Option<Value> {
 }
 
 /// The least that identifies it and says how it stands: what R4 demands of the type, our identifier,
-/// the status and its reason.
+/// the status and its reason. A type that is not listed is left as it is.
 fn least(body: &mut Value) {
-    const KEPT: &[&str] = &[
+    const ALL: &[&str] = &[
         "resourceType",
         "id",
         "meta",
@@ -324,25 +346,35 @@ fn least(body: &mut Value) {
         "intent",
         "doNotPerform",
         "category",
-        "code",
-        "medicationCodeableConcept",
-        "medicationReference",
         "subject",
-        "description",
-        "target",
-        "recorded",
-        "agent",
+        "patient",
     ];
-    let keeps_all = !matches!(
-        kind_of(body),
-        "MedicationRequest" | "Observation" | "CarePlan" | "Goal" | "CareTeam" | "Condition"
-    );
+    let own: &[&str] = match kind_of(body) {
+        "MedicationRequest" | "MedicationDispense" | "MedicationStatement" => {
+            &["medicationCodeableConcept", "medicationReference"]
+        }
+        "Observation" | "DiagnosticReport" => &["code"],
+        "Encounter" => &["class"],
+        "Consent" => &["scope", "policy", "policyRule"],
+        "CarePlan" | "CareTeam" | "Condition" | "EpisodeOfCare" | "Goal" | "ServiceRequest" => &[],
+        _ => return,
+    };
     let contained = body["medicationReference"]["reference"]
         .as_str()
         .is_some_and(|r| r.starts_with('#'));
-    if let Some(fields) = body.as_object_mut().filter(|_| !keeps_all) {
-        fields
-            .retain(|name, _| KEPT.contains(&name.as_str()) || (contained && name == "contained"));
+    if let Some(fields) = body.as_object_mut() {
+        fields.retain(|name, _| {
+            ALL.contains(&name.as_str())
+                || own.contains(&name.as_str())
+                || (contained && name == "contained")
+        });
+        if fields["resourceType"] == "Goal" {
+            // R4 demands a description; the client's own words need not go again.
+            fields.insert(
+                "description".to_owned(),
+                json!({"text": "entered in error"}),
+            );
+        }
         if let Some(meta) = fields.get_mut("meta").and_then(Value::as_object_mut) {
             // It need not pass our profiles any more; its labels stay.
             meta.shift_remove("profile");
