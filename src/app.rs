@@ -137,12 +137,15 @@ pub async fn start(
         },
         Box::new(telemetry::measured),
     );
+    let inbound = Inbound::new(acceptor.clone());
+    // Before the doors open: what a crash left half done came before whatever comes now.
+    while inbound.resume(house.clock.now()).await? > 0 {}
     let listener = TcpListener::bind(config.server.listen)
         .await
         .with_context(|| format!("cannot listen at {}", config.server.listen))?;
     let address = listener.local_addr().context("no address to listen at")?;
     let stop = CancellationToken::new();
-    let worker = Worker::new(Inbound::new(acceptor));
+    let worker = Worker::new(inbound);
     let mut tasks = vec![tokio::spawn(web::serve(
         listener,
         web::router(Arc::new(doors)),

@@ -12,9 +12,10 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, System};
-use crate::ids::Key;
+use crate::ids::{Key, MessageId};
 use crate::issue::{Issue, any_error};
 use crate::json::{Limits, read};
+use crate::partner::ncpdp_script::{Letter, from_script, to_script};
 use crate::record::{Context, Kind, MapEnv, Record, exchange, kind_of};
 
 /// Arguments.
@@ -38,6 +39,12 @@ pub(super) struct Args {
     /// The tenant's key, as text: resource ids are made with it.
     #[arg(long, default_value = "example")]
     key: String,
+    /// To SCRIPT: the MessageID; a new one where it is left out.
+    #[arg(long)]
+    message: Option<String>,
+    /// To a CancelRx: the MessageID of the NewRx that it takes back.
+    #[arg(long)]
+    relates_to: Option<String>,
     /// Also asks the clinical rules; a broken one is a failure.
     #[arg(long)]
     check: bool,
@@ -84,7 +91,7 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
             }
             warnings.extend(broken);
         }
-        let text = written(args.to, &record, &context, &env, &mut warnings)?;
+        let text = written(&args, &record, &context, &env, &mut warnings)?;
         Ok((text, warnings))
     });
     match result {
@@ -121,7 +128,16 @@ type Found = (Record, Context, Vec<Issue>);
 
 fn source(args: &Args, bytes: &[u8], env: &MapEnv) -> Result<Found, Vec<Issue>> {
     if args.from == Side::Script {
-        return Err(vec![no_script()]);
+        let (record, warnings) = from_script(bytes, env)?;
+        if args.kind.is_some_and(|kind| kind != record.kind()) {
+            return Err(vec![Issue::error(
+                "business-rule",
+                "kind-other",
+                "",
+                "the message becomes another kind of record than --kind says",
+            )]);
+        }
+        return Ok((record, Context::default(), warnings));
     }
     let document = read(bytes, &Limits::default()).map_err(|issue| vec![issue])?;
     if let Some(twice) = document.duplicates.first() {
@@ -145,14 +161,27 @@ fn source(args: &Args, bytes: &[u8], env: &MapEnv) -> Result<Found, Vec<Issue>> 
 }
 
 fn written(
-    to: Side,
+    args: &Args,
     record: &Record,
     context: &Context,
     env: &MapEnv,
     warnings: &mut Vec<Issue>,
 ) -> Result<String, Vec<Issue>> {
-    let value = match to {
-        Side::Script => return Err(vec![no_script()]),
+    let value = match args.to {
+        Side::Script => {
+            let fresh = MessageId::fresh(env.now);
+            let letter = Letter {
+                env,
+                context,
+                message: args.message.as_deref().unwrap_or(fresh.as_str()),
+                now: env.now,
+                relates_to: args.relates_to.as_deref(),
+                notice: None,
+            };
+            let (bytes, issues) = to_script(record, &letter)?;
+            warnings.extend(issues);
+            return Ok(String::from_utf8_lossy(&bytes).into_owned() + "\n");
+        }
         Side::Record => {
             let context = serde_json::to_value(context).unwrap_or(Value::Null);
             json!({"record": record.to_json(), "context": context})
@@ -184,15 +213,6 @@ fn unkind() -> Vec<Issue> {
         "",
         "say which kind of record it is: --kind",
     )]
-}
-
-fn no_script() -> Issue {
-    Issue::error(
-        "not-supported",
-        "script-not-mapped",
-        "",
-        "this build does not map SCRIPT on the command line",
-    )
 }
 
 fn tell(issues: &[Issue]) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::app::{self, Drive};
 use crate::clock::System;
@@ -22,6 +23,10 @@ pub(super) struct Args {
     /// Writes the address that is listened at into this file once it is (for port 0, and for scripts).
     #[arg(long, value_name = "FILE")]
     address_file: Option<PathBuf>,
+    /// Ends, too, when standard input does: for a program that starts the gateway and must leave nothing
+    /// behind, however it ends itself.
+    #[arg(long)]
+    until_input_ends: bool,
 }
 
 /// Runs the gateway until SIGTERM or SIGINT, then drains.
@@ -58,11 +63,13 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
             .and_then(|()| std::fs::rename(&beside, file))
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
+    let mut input = args.until_input_ends.then(input_ends);
     let mut pulse = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
+            () = ended(&mut input) => break,
             _ = pulse.tick() => {
                 if running.is_broken() {
                     running.stop().await;
@@ -75,4 +82,26 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     running.stop().await;
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Told when standard input ends. Read by a thread of its own, which nobody waits for: a read cannot be
+/// called off.
+fn input_ends() -> oneshot::Receiver<()> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || {
+        // An input that cannot be read has ended, too.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = sender.send(());
+    });
+    receiver
+}
+
+/// Waits for the end of the input; for ever where nobody asked for it.
+async fn ended(input: &mut Option<oneshot::Receiver<()>>) {
+    match input {
+        Some(input) => {
+            let _ = input.await;
+        }
+        None => std::future::pending().await,
+    }
 }

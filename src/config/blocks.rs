@@ -255,13 +255,14 @@ pub(super) fn routes(root: &mut Reader, known: &Known<'_>) -> Vec<Route> {
         }
         let relay_types = t.texts("relay_types");
         let relay_part2 = t.flag("relay_part2", false);
+        let relay_as_is = t.word("relay_check", &[("park", false), ("warn", true)], false);
         match (&relay_from, words.is_empty()) {
             (None, true) => t.fault("kinds", "is missing (or relay_from, for a relay)"),
             (Some(_), false) => t.fault("kinds", "a relay does not go by way of records"),
-            (None, false) if !relay_types.is_empty() || relay_part2 => {
+            (None, false) if !relay_types.is_empty() || relay_part2 || relay_as_is => {
                 t.fault(
                     "relay_from",
-                    "is missing: relay_types and relay_part2 are of relays",
+                    "is missing: relay_types, relay_part2 and relay_check are of relays",
                 );
             }
             _ => {}
@@ -294,6 +295,7 @@ pub(super) fn routes(root: &mut Reader, known: &Known<'_>) -> Vec<Route> {
                 relay_from,
                 relay_types,
                 relay_part2,
+                relay_as_is,
             });
         }
         t.finish();

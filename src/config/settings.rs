@@ -174,6 +174,7 @@ pub(super) fn policy(t: &mut Reader, base: &Policy) -> Policy {
         .unwrap_or(base.jitter_percent),
         overload_s: t.number("overload_s", base.overload_s, 0, DAY_S),
         outage_s: t.number("outage_s", base.outage_s, 0, DAY_S),
+        retry_after_max_s: t.number("retry_after_max_s", base.retry_after_max_s, 1, 7 * DAY_S),
         asks_max: u32::try_from(t.number("asks_max", u64::from(base.asks_max), 1, 1000))
             .unwrap_or(base.asks_max),
         ask_every_s: t.number("ask_every_s", base.ask_every_s, 0, DAY_S),

@@ -14,6 +14,7 @@
 
 pub mod clinic;
 pub mod ehr_fhir;
+pub mod ncpdp_script;
 pub mod settings;
 pub mod wire;
 
@@ -39,7 +40,7 @@ pub struct PartnerKind {
 pub type Built = Arc<dyn Partner>;
 
 /// All kinds.
-pub const KINDS: &[PartnerKind] = &[ehr_fhir::KIND, clinic::KIND];
+pub const KINDS: &[PartnerKind] = &[ehr_fhir::KIND, ncpdp_script::KIND, clinic::KIND];
 
 /// What every partner block has, whatever its kind; read by the config.
 #[derive(Clone, Debug)]

@@ -30,6 +30,12 @@ impl Settings {
         self.wrong.push(format!("{}{key}: {what}", self.prefix));
     }
 
+    /// Whether the key stands there and was not read yet.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+
     /// A text that may be missing.
     pub fn text_opt(&mut self, key: &str) -> Option<String> {
         match self.keys.remove(key) {

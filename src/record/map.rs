@@ -49,8 +49,16 @@ impl MapEnv {
     /// The kind whose identifier system this is, if it is one of this tenant's.
     #[must_use]
     pub fn kind_of_system(&self, system: &str) -> Option<Kind> {
-        let rest = system.strip_prefix(self.base.as_str())?;
-        Kind::parse(rest.strip_prefix("/id/")?)
+        Kind::parse(self.kind_name_of_system(system)?)
+    }
+
+    /// The name of the kind whose identifier system this is, if it is one of this tenant's: one of
+    /// [`Kind`]'s, or what a relay's things are called.
+    #[must_use]
+    pub fn kind_name_of_system<'a>(&self, system: &'a str) -> Option<&'a str> {
+        system
+            .strip_prefix(self.base.as_str())?
+            .strip_prefix("/id/")
     }
 
     /// The FHIR id of what `part` of a record becomes (`""` for the principal resource).

@@ -34,6 +34,7 @@ pub mod registration;
 #[cfg(test)]
 mod rules_tests;
 pub mod staff;
+pub mod words;
 pub mod writing;
 
 use std::fmt;
@@ -140,6 +141,15 @@ impl Kind {
         }
     }
 
+    /// The field that holds the version of a record of this kind.
+    #[must_use]
+    pub const fn version_field(self) -> &'static str {
+        match self {
+            Kind::CarePlan => "rev",
+            _ => "version",
+        }
+    }
+
     /// The contract: a JSON Schema 2020-12, as served at `GET /schemas/{kind}`.
     #[must_use]
     pub const fn schema(self) -> &'static str {
@@ -174,6 +184,7 @@ pub fn kind_of(resource_type: &str) -> Option<Kind> {
         "MedicationRequest" => Some(Kind::MedicationRequest),
         "Observation" => Some(Kind::Observation),
         "CarePlan" => Some(Kind::CarePlan),
+        "MedicationDispense" => Some(Kind::Dispense),
         _ => None,
     }
 }

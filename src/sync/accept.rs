@@ -12,12 +12,12 @@ use crate::ids::{Hash, MessageId, RawId, TenantId};
 use crate::issue::{Issue, any_error};
 use crate::record::{Context, Record, contract};
 use crate::sync::context::{self, Loaded};
-use crate::sync::dispatch::{Dispatched, Fresh, dispatch};
+use crate::sync::dispatch::{CLINIC, Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
 use crate::sync::job::{Chain, VersionRef};
 use crate::sync::ports::{
-    Admission, Admitted, CheckedPart, Given, NewRaw, NewVersion, RawState, ResourceRow, StoreError,
-    StoredVersion,
+    Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, RawState,
+    ResourceRow, StoreError, StoredVersion,
 };
 use crate::sync::prepare::{self, prepare};
 
@@ -39,6 +39,8 @@ pub struct Arrival {
     pub settles_raw: Option<(RawId, RawState)>,
     /// A pharmacy's answer to a cancel.
     pub confirms: Option<(MessageId, bool)>,
+    /// What a partner calls it: so its next version, and what refers to it, are known again.
+    pub crosswalk: Vec<CrosswalkRow>,
     /// Now.
     pub now: Time,
 }
@@ -67,8 +69,8 @@ pub struct Acceptor {
     patients: Arc<Mutex<Patients>>,
 }
 
-/// Clients as resources, by tenant, number and version.
-type Patients = HashMap<(TenantId, String, u64), Arc<CheckedPart>>;
+/// Clients as resources, by tenant, number, version, and whether 42 CFR Part 2 holds: their labels say so.
+type Patients = HashMap<(TenantId, String, u64, bool), Arc<CheckedPart>>;
 
 /// Everything about a new version that does not depend on other jobs.
 pub(super) struct Work<'a> {
@@ -119,20 +121,56 @@ impl Acceptor {
         let body = serde_json::to_vec(&record.to_json()).unwrap_or_default();
         let hash = Self::content_hash(tenant, &body);
         let version = version_of(record);
-        if let Some(known) = self.known(tenant, &version, hash).await? {
-            return Ok(known);
+        let mut head = self.newest(tenant, &version.kind, &version.id).await?;
+        if let Some(head) = &head
+            && let Some(known) = self.known(tenant, &version, hash, head).await?
+        {
+            return self.with_key(tenant, &version, &arrival, known).await;
         }
-        let work = match self.work(tenant, record, body, hash, arrival.now).await? {
-            Ok(work) => work,
-            Err(issues) => return Ok(Accepted::Wrong(issues)),
-        };
         for _ in 0..MOVES_MAX {
-            match self.admit(&work, &arrival).await? {
-                Some(done) => return Ok(done),
-                None => tracing::debug!(kind = %record.kind(), "moved, decided again"),
+            // Made anew as well: what moved may be what the record leans on.
+            let work = self
+                .work(tenant, record, body.clone(), hash, arrival.now)
+                .await?;
+            let work = match work {
+                Ok(work) => work,
+                Err(issues) => return Ok(Accepted::Wrong(issues)),
+            };
+            if let Some(done) = self.admit(&work, &arrival, head).await? {
+                return self.with_key(tenant, &version, &arrival, done).await;
             }
+            tracing::debug!(kind = %record.kind(), "moved, decided again");
+            head = self.newest(tenant, &version.kind, &version.id).await?;
         }
         Err(StoreError::Full("admit: the record's chain keeps moving"))
+    }
+
+    /// A repeat under another key uses that key up, too: it belongs to this body from now on.
+    async fn with_key(
+        &self,
+        tenant: &Tenant,
+        version: &VersionRef,
+        arrival: &Arrival,
+        known: Accepted,
+    ) -> Result<Accepted, StoreError> {
+        let (Accepted::Repeat(given), Some(_)) = (&known, &arrival.idempotency) else {
+            return Ok(known);
+        };
+        for _ in 0..MOVES_MAX {
+            let head = self.newest(tenant, &version.kind, &version.id).await?;
+            let noted = Admission {
+                idempotency: arrival.idempotency.clone(),
+                head: head.map(|h| h.record.version),
+                given: given.clone(),
+                ..blank(&tenant.id, version, arrival.now)
+            };
+            match self.house.store.admit(noted).await? {
+                Admitted::Moved => {}
+                Admitted::KeyReused => return Ok(Accepted::KeyReused),
+                _ => return Ok(known),
+            }
+        }
+        Err(StoreError::Full("admit: the record keeps moving"))
     }
 
     /// A repeat or a conflict, as far as can be told before any work is done.
@@ -141,10 +179,8 @@ impl Acceptor {
         tenant: &Tenant,
         version: &VersionRef,
         hash: Hash,
+        head: &StoredVersion,
     ) -> Result<Option<Accepted>, StoreError> {
-        let Some(head) = self.newest(tenant, &version.kind, &version.id).await? else {
-            return Ok(None);
-        };
         if version.version > head.record.version {
             return Ok(None);
         }
@@ -214,14 +250,25 @@ impl Acceptor {
     }
 
     /// The client as a resource, from a small memory.
-    fn patient(&self, tenant: &Tenant, context: &Context, now: Time) -> Option<Arc<CheckedPart>> {
+    pub(super) fn patient(
+        &self,
+        tenant: &Tenant,
+        context: &Context,
+        now: Time,
+    ) -> Option<Arc<CheckedPart>> {
         let client = context.client.as_ref()?;
-        let name = (tenant.id.clone(), client.client_no.clone(), client.version);
+        let record = Record::Client(Box::new(client.clone()));
+        let part2 = crate::consent::labels(&record, context).part2;
+        let name = (
+            tenant.id.clone(),
+            client.client_no.clone(),
+            client.version,
+            part2,
+        );
         let lock = || self.patients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = lock().get(&name) {
             return Some(known.clone());
         }
-        let record = Record::Client(Box::new(client.clone()));
         let prepared = prepare(&self.house.validator, &record, context, &tenant.env(now)).ok()?;
         let part = Arc::new(prepared.parts.into_iter().next()?);
         let mut patients = lock();
@@ -232,16 +279,15 @@ impl Acceptor {
         Some(part)
     }
 
-    /// One try: looks at the chain, decides, writes. `None`: something moved.
+    /// One try, on the newest version as it was read: looks at the chain, decides, writes. `None`:
+    /// something moved.
     async fn admit(
         &self,
         work: &Work<'_>,
         arrival: &Arrival,
+        head: Option<StoredVersion>,
     ) -> Result<Option<Accepted>, StoreError> {
         let store = self.house.store.as_ref();
-        let head = self
-            .newest(work.tenant, &work.version.kind, &work.version.id)
-            .await?;
         let chain = chain_of(work.record, &work.loaded, head.as_ref());
         let (earlier, retracted) = match &head {
             Some(head) => (
@@ -285,12 +331,13 @@ impl Acceptor {
                 context: work.loaded.versions.clone(),
                 hash: work.hash,
                 origin: arrival.origin.clone(),
-                in_feed: arrival.origin != "clinic",
+                in_feed: arrival.origin != CLINIC,
             }),
             head: head.map(|h| h.record.version),
             resources: rows(&work.parts),
             wakes_client: consent,
             confirms: arrival.confirms.clone(),
+            crosswalk: arrival.crosswalk.clone(),
             given: given.clone(),
             ..admission(work, &dispatched)
         };
@@ -339,7 +386,7 @@ impl Acceptor {
     }
 
     /// Members that older versions made and this one lacks, entered in error (contracts section 5).
-    async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
+    pub(super) async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
         let stored = self
             .house
             .store
@@ -364,28 +411,40 @@ impl Acceptor {
 /// The admission that writes what was decided, and nothing else.
 pub(super) fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
     Admission {
-        tenant: work.tenant.id.clone(),
+        seen: dispatched.seen.clone(),
+        transitions: dispatched.transitions.clone(),
+        jobs: dispatched.jobs.clone(),
+        denials: dispatched.denials.clone(),
+        holds: dispatched.holds.clone(),
+        ..blank(&work.tenant.id, &work.version, work.now)
+    }
+}
+
+/// An admission that writes nothing yet.
+pub(super) fn blank(tenant: &TenantId, for_record: &VersionRef, now: Time) -> Admission {
+    Admission {
+        tenant: tenant.clone(),
         idempotency: None,
         raw: None,
         settles_raw: None,
         version: None,
         head: None,
         resources: Vec::new(),
-        seen: dispatched.seen.clone(),
-        transitions: dispatched.transitions.clone(),
-        jobs: dispatched.jobs.clone(),
-        for_record: work.version.clone(),
-        denials: dispatched.denials.clone(),
+        seen: Vec::new(),
+        transitions: Vec::new(),
+        jobs: Vec::new(),
+        for_record: for_record.clone(),
+        denials: Vec::new(),
         denials_settled: Vec::new(),
         wakes_client: None,
         confirms: None,
-        holds: dispatched.holds.clone(),
+        holds: Vec::new(),
         crosswalk: Vec::new(),
         given: Given {
             status: 202,
             body: Vec::new(),
         },
-        now: work.now,
+        now,
     }
 }
 

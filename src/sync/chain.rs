@@ -89,15 +89,15 @@ pub struct Plan {
 }
 
 /// Whether a job may have left something at its partner.
-fn may_be_there(job: &ChainJob) -> bool {
+pub(super) fn may_be_there(job: &ChainJob) -> bool {
     job.reach != Reach::Not || job.unsure || matches!(job.state, State::Sending | State::Asking)
 }
 
-fn at_rest(job: &ChainJob) -> bool {
+pub(super) fn at_rest(job: &ChainJob) -> bool {
     matches!(job.state, State::Waiting | State::Parked) && !job.unsure
 }
 
-fn end(job: &ChainJob, to: State, reason: Reason) -> Transition {
+pub(super) fn end(job: &ChainJob, to: State, reason: Reason) -> Transition {
     Transition {
         job: job.id.clone(),
         from: job.state,
@@ -220,11 +220,11 @@ pub fn seen(jobs: &[ChainJob]) -> Vec<(JobId, State, Reach, bool)> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::ids::PartnerId;
 
-    fn version(v: u64) -> VersionRef {
+    pub(in crate::sync) fn version(v: u64) -> VersionRef {
         VersionRef {
             kind: "medication-request".into(),
             id: "RX-1".into(),
@@ -232,7 +232,7 @@ mod tests {
         }
     }
 
-    fn job(seq: i64, purpose: Purpose, state: State, reach: Reach) -> ChainJob {
+    pub(in crate::sync) fn job(seq: i64, purpose: Purpose, state: State, reach: Reach) -> ChainJob {
         ChainJob {
             id: JobId::new(&format!("J{seq}")),
             partner: PartnerId::new("p"),

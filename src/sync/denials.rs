@@ -1,10 +1,13 @@
 //! Denials decided anew, when a client's consents change (contracts section 4).
 
 use crate::clock::Time;
-use crate::record::{Kind, contract};
+use crate::record::{Kind, Record, contract};
+
 use crate::sync::accept::{Acceptor, MOVES_MAX, admission};
 use crate::sync::house::Tenant;
+use crate::sync::job::VersionRef;
 use crate::sync::ports::{Admission, Admitted, StoreError};
+use crate::sync::relay::OTHER;
 
 impl Acceptor {
     /// Decides anew what the gate denied of this client's records: each newest version whose denial is
@@ -21,6 +24,10 @@ impl Acceptor {
         let store = self.house().store.as_ref();
         let mut made = 0;
         for denial in store.denials(&tenant.id, client).await? {
+            if denial.record.kind == OTHER {
+                self.relay_denied(tenant, &denial, now).await?;
+                continue;
+            }
             let Some(kind) = Kind::parse(&denial.record.kind) else {
                 continue;
             };
@@ -40,12 +47,14 @@ impl Acceptor {
                 else {
                     break;
                 };
+                let earlier = self.before(tenant, kind, &head.record).await?;
+                let retracted = self.retracted(&work).await?;
                 let decided = self
                     .decide(
                         &work,
                         &head.chain,
-                        None,
-                        &[],
+                        earlier.as_ref(),
+                        &retracted,
                         &head.origin,
                         Some(&denial.partner),
                     )
@@ -66,5 +75,23 @@ impl Acceptor {
             }
         }
         Ok(made)
+    }
+
+    /// The version before a stored one.
+    async fn before(
+        &self,
+        tenant: &Tenant,
+        kind: Kind,
+        record: &VersionRef,
+    ) -> Result<Option<Record>, StoreError> {
+        // Versions may leave out numbers: the story has them all, newest first.
+        let store = &self.house().store;
+        let story = store.story(&tenant.id, &record.kind, &record.id).await?;
+        let earlier = story.and_then(|s| {
+            s.versions
+                .into_iter()
+                .find(|v| v.record.version < record.version)
+        });
+        Ok(earlier.and_then(|v| contract::from_stored(kind, &v.body).ok()))
     }
 }

@@ -59,6 +59,24 @@ pub struct Route {
     pub relay_types: Vec<String>,
     /// A relay: whether its source falls under 42 CFR Part 2.
     pub relay_part2: bool,
+    /// A relay: what fails base R4 goes on as it is, with its faults as warnings, instead of being
+    /// parked.
+    pub relay_as_is: bool,
+}
+
+impl Route {
+    /// Whether this relay takes resources of a type.
+    #[must_use]
+    pub fn relays(&self, resource_type: &str) -> bool {
+        if self.relay_types.is_empty() {
+            matches!(
+                resource_type,
+                "MedicationRequest" | "Observation" | "CarePlan"
+            )
+        } else {
+            self.relay_types.iter().any(|t| t == resource_type)
+        }
+    }
 }
 
 /// Limits and clocks of the core, each a key of the config.

@@ -33,6 +33,8 @@ pub(super) struct Message<'a> {
     pub(super) member: &'a Member,
     /// Our id of its bytes.
     pub(super) id: &'a RawId,
+    /// When it came: what it becomes is dated by that, however often it is taken up.
+    pub(super) received: Time,
     pub(super) now: Time,
 }
 
@@ -43,8 +45,8 @@ pub(super) enum Fate {
     Done,
     /// Something in it could not be understood, checked or placed.
     Parked(Vec<Issue>),
-    /// It waits for this patient of theirs to be linked.
-    Unmatched(String),
+    /// It waits for this patient of theirs to be linked; what is wrong with the rest of it.
+    Unmatched(String, Vec<Issue>),
 }
 
 impl Inbound {
@@ -87,14 +89,14 @@ impl Inbound {
             bytes: body.to_vec(),
             hash: tenant.key.digest(&[b"raw", body]),
         };
-        let raw = match house.store.receive(&tenant.id, raw.clone(), now).await? {
-            Received::New => raw,
+        let (raw, received) = match house.store.receive(&tenant.id, raw.clone(), now).await? {
+            Received::New => (raw, now),
             Received::Repeat(stored) => match &stored.given {
                 Some(given) => return Ok(Some(again(member, &stored, given, now))),
-                None => stored.raw,
+                None => (stored.raw, stored.received),
             },
         };
-        Ok(Some(self.take(tenant, member, &raw, now).await?))
+        Ok(Some(self.take(tenant, member, &raw, received).await?))
     }
 
     /// Works on stored bytes to the answer. From here on the sender is told yes, whatever they mean.
@@ -103,21 +105,23 @@ impl Inbound {
         tenant: &Tenant,
         member: &Member,
         raw: &NewRaw,
-        now: Time,
+        received: Time,
     ) -> Result<Reply, StoreError> {
+        let now = self.house().clock.now();
         let message = Message {
             tenant,
             member,
             id: &raw.id,
+            received,
             now,
         };
         let fate = self.fate(message, &raw.media_type, &raw.bytes).await?;
         let (state, issues, unmatched) = match fate {
             Fate::Done => (RawState::Done, Vec::new(), None),
             Fate::Parked(issues) => (RawState::Parked, issues, None),
-            Fate::Unmatched(their_id) => (
+            Fate::Unmatched(their_id, issues) => (
                 RawState::Unmatched,
-                Vec::new(),
+                issues,
                 Some((member.partner.facts().id.clone(), their_id)),
             ),
         };
@@ -191,7 +195,8 @@ impl Inbound {
         self.news(message, &resources, whole).await
     }
 
-    /// What the answer to a delivery tells of the record (a Status in the HTTP answer).
+    /// What the answer to a delivery tells of the record (a Status, or an Error, in the HTTP answer).
+    /// `attempt`: which attempt was refused, so that a second refusal is told, too.
     ///
     /// # Errors
     /// The store's.
@@ -200,6 +205,7 @@ impl Inbound {
         tenant: &Tenant,
         job: &Claimed,
         effect: u32,
+        attempt: Option<u32>,
         told: Vec<Told>,
     ) -> Result<(), StoreError> {
         let house = self.house();
@@ -208,15 +214,20 @@ impl Inbound {
         };
         let id = RawId::new(job.id.as_str());
         for (n, told) in told.into_iter().enumerate() {
+            let now = house.clock.now();
             let message = Message {
                 tenant,
                 member,
                 id: &id,
-                now: house.clock.now(),
+                received: now,
+                now,
             };
-            let source = format!("{}/{effect}/{n}", job.id);
+            let source = match attempt {
+                None => format!("{}/{effect}/{n}", job.id),
+                Some(attempt) => format!("{}/{effect}/{n}/refused/{attempt}", job.id),
+            };
             if self
-                .hear(&message, told, &source, Some(&job.record.id))
+                .hear(&message, told, &source, Some((&job.record, job.purpose)))
                 .await?
                 .is_err()
             {
@@ -242,7 +253,7 @@ impl Inbound {
                 let Some(member) = house.member(&tenant.id, &partner) else {
                     continue;
                 };
-                self.take(tenant, member, &stored.raw, house.clock.now())
+                self.take(tenant, member, &stored.raw, stored.received)
                     .await?;
                 count += 1;
             }

@@ -323,8 +323,8 @@ pub struct NewJob {
     pub priority: u8,
     /// The message it is, where it is one (SCRIPT); the same at every attempt.
     pub message: Option<MessageId>,
-    /// Our ids (type, id) of other records' resources that it refers to: it waits for those that
-    /// have no row at this partner and an open job there (contracts section 5).
+    /// Other records that it refers to: it waits for those that are not known at this partner and have
+    /// an open job there, or whose successor has, if they were replaced unsent (contracts section 5).
     pub needs: Vec<VersionRef>,
     /// What must be confirmed first.
     pub awaits: Option<Awaits>,

@@ -6,24 +6,24 @@
 use serde_json::Value;
 
 use crate::issue::{Issue, any_error};
-use crate::record::map::split_identifier;
 use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
-use crate::sync::ports::StoreError;
-use crate::sync::prepare::changed_elements;
+use crate::sync::ports::{CrosswalkRow, StoreError};
+use crate::sync::relay_law;
+use crate::sync::relaying::Carried;
 
 /// What one resource is.
-enum News {
+pub(super) enum News {
     /// Nothing new: ours, unchanged, or known as it is.
     Known,
     /// Belongs to another entry (a panel's member, a patient): goes with it.
     Companion,
     /// A record, to be accepted.
-    Record(Box<Record>),
-    /// To be relayed by these routes: its index among the resources.
-    Relay(usize),
+    Record(Box<Record>, Option<CrosswalkRow>),
+    /// To be relayed: its index among the resources, and whom of ours it is about.
+    Relay(usize, Option<String>),
     /// Waits for this patient of theirs.
     Unmatched(String),
     /// Cannot be understood, checked or placed.
@@ -50,7 +50,7 @@ impl Inbound {
                     issues.extend(found.iter().cloned().map(|i| at(i, n, resources)))
                 }
                 News::Unmatched(id) => unmatched = Some(id.clone()),
-                News::Known | News::Companion | News::Record(_) | News::Relay(_) => {}
+                News::Known | News::Companion | News::Record(..) | News::Relay(..) => {}
             }
         }
         if all.iter().all(|n| matches!(n, News::Companion)) {
@@ -64,13 +64,21 @@ impl Inbound {
         if !whole || (issues.is_empty() && unmatched.is_none()) {
             for news in all {
                 match news {
-                    News::Record(record) => {
-                        if let Err(found) = self.accept_news(&message, &record).await? {
+                    News::Record(record, row) => {
+                        if let Err(found) = self.accept_news(&message, &record, row).await? {
                             issues.extend(found);
                         }
                     }
-                    News::Relay(n) => {
-                        if let Err(found) = self.relay(&message, &resources[n]).await? {
+                    News::Relay(n, client) => {
+                        let carried = Carried {
+                            tenant: message.tenant,
+                            source: &message.member.partner.facts().id,
+                            resource: &resources[n],
+                            client: client.as_deref(),
+                            only: None,
+                            now: message.now,
+                        };
+                        if let Err(found) = self.acceptor.relay(carried).await? {
                             issues.extend(found.into_iter().map(|i| at(i, n, resources)));
                         }
                     }
@@ -79,8 +87,10 @@ impl Inbound {
             }
         }
         Ok(match (issues.is_empty(), unmatched) {
+            // Entry by entry: what is wrong with others is looked at after the link.
+            (_, Some(id)) if !whole => Fate::Unmatched(id, issues),
+            (true, Some(id)) => Fate::Unmatched(id, issues),
             (false, _) => Fate::Parked(issues),
-            (true, Some(id)) => Fate::Unmatched(id),
             (true, None) => Fate::Done,
         })
     }
@@ -99,11 +109,16 @@ impl Inbound {
                 "an entry is not a FHIR resource",
             ));
         };
+        let relays: Vec<&Route> = self.relays(message, resource_type).collect();
+        if resource_type == "Patient" && relays.is_empty() && resources.len() > 1 {
+            // Says whom the other entries are about; who somebody is there, is the partner's to know.
+            return Ok(News::Companion);
+        }
         if let Some(news) = self.echo(message, resource_type, resource).await? {
             return Ok(news);
         }
-        if self.relays(message, resource_type).next().is_some() {
-            return Ok(News::Relay(n));
+        if !relays.is_empty() {
+            return self.to_relay(message, resources, n, &relays).await;
         }
         let kind = match crate::record::kind_of(resource_type) {
             Some(kind) if principal(kind) => kind,
@@ -119,8 +134,27 @@ impl Inbound {
         self.record(message, kind, resources, n).await
     }
 
+    /// A relay, with whom of ours it is about. Only where 42 CFR Part 2 holds has that to be known.
+    async fn to_relay(
+        &self,
+        message: &Message<'_>,
+        resources: &[Value],
+        n: usize,
+        routes: &[&Route],
+    ) -> Result<News, StoreError> {
+        let labels = relay_law::labels(&resources[n], routes);
+        if !labels.personal {
+            return Ok(News::Relay(n, None));
+        }
+        Ok(match self.client(message, resources, n).await? {
+            Ok(client) => News::Relay(n, Some(client)),
+            Err(their_id) if labels.part2 => News::Unmatched(their_id),
+            Err(_) => News::Relay(n, None),
+        })
+    }
+
     /// The relays that this resource takes.
-    pub(super) fn relays<'a>(
+    fn relays<'a>(
         &'a self,
         message: &'a Message<'a>,
         resource_type: &'a str,
@@ -128,60 +162,7 @@ impl Inbound {
         let from = &message.member.partner.facts().id;
         self.house()
             .relays_of(&message.tenant.id, from)
-            .filter(move |r| {
-                if r.relay_types.is_empty() {
-                    crate::record::kind_of(resource_type).is_some_and(principal)
-                } else {
-                    r.relay_types.iter().any(|t| t == resource_type)
-                }
-            })
-    }
-
-    /// An echo of what we sent to this partner (contracts section 1): unchanged it ends here; an order
-    /// that was changed there becomes an event of ours, anything else a person looks at.
-    async fn echo(
-        &self,
-        message: &Message<'_>,
-        resource_type: &str,
-        resource: &Value,
-    ) -> Result<Option<News>, StoreError> {
-        let env = message.tenant.env(message.now);
-        let Some((kind, value)) = identifiers(resource)
-            .find_map(|(system, value)| Some((env.kind_of_system(system)?, value)))
-        else {
-            return Ok(None);
-        };
-        let (id, part) = split_identifier(value);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let ours = (resource_type.to_owned(), env.id(kind, id, part));
-        let partner = &message.member.partner.facts().id;
-        if store
-            .crosswalk(tenant, partner, std::slice::from_ref(&ours))
-            .await?
-            .is_empty()
-        {
-            return Ok(None);
-        }
-        let sent = store
-            .resources(tenant, kind.as_str(), id)
-            .await?
-            .into_iter()
-            .find(|r| r.resource_type == ours.0 && r.id == ours.1)
-            .and_then(|r| serde_json::from_slice::<Value>(&r.bytes).ok());
-        let Some(sent) = sent else { return Ok(None) };
-        let changed = changed_elements(&sent, resource);
-        if changed.is_empty() {
-            return Ok(Some(News::Known));
-        }
-        if kind != Kind::MedicationRequest {
-            return Ok(Some(wrong(
-                "conflict",
-                "changed-outside",
-                "what we sent was changed at the partner",
-            )));
-        }
-        Ok(Some(event(message, id, resource, &changed)))
+            .filter(move |r| r.relays(resource_type))
     }
 
     /// A record of ours from a resource of theirs.
@@ -197,7 +178,7 @@ impl Inbound {
             Err(their_id) => return Ok(News::Unmatched(their_id)),
         };
         let env = message.tenant.env(message.now);
-        let mut bundle = vec![resources[n].clone()];
+        let mut bundle = vec![self.in_our_names(message, &resources[n]).await?];
         bundle.extend(
             resources
                 .iter()
@@ -224,7 +205,23 @@ impl Inbound {
             map.insert(kind.id_field().to_owned(), Value::String(id.clone()));
             map.insert("client_no".to_owned(), Value::String(client));
         }
+        if kind == Kind::Dispense {
+            let order = record["order_no"].as_str().unwrap_or_default();
+            if !self.went_to(message, order).await? {
+                return Ok(wrong(
+                    "not-found",
+                    "unknown-order",
+                    "it is about an order that was not sent to this partner",
+                ));
+            }
+        }
         let store = &self.house().store;
+        let row = self.their_row(message, &resources[n], env.id(kind, &id, ""));
+        if let Some(row) = &row
+            && self.is_older(message, row).await?
+        {
+            return Ok(News::Known);
+        }
         let names = [(kind.as_str().to_owned(), id)];
         let head = store
             .newest(&message.tenant.id, &names)
@@ -238,82 +235,23 @@ impl Inbound {
             Err(issues) => return Ok(News::Wrong(issues)),
         };
         let Some(head) = head else {
-            return Ok(News::Record(Box::new(known)));
+            return Ok(News::Record(Box::new(known), row));
         };
         let body = serde_json::to_vec(&known.to_json()).unwrap_or_default();
         if Acceptor::content_hash(message.tenant, &body) == head.hash {
             return Ok(News::Known);
         }
         Ok(match numbered(kind, record, version + 1) {
-            Ok(next) => News::Record(Box::new(next)),
+            Ok(next) => News::Record(Box::new(next), row),
             Err(issues) => News::Wrong(issues),
         })
-    }
-
-    /// The client whom a resource is about: by our identifier, or by their id for a patient of ours.
-    /// `Err`: their id, of nobody we know.
-    async fn client(
-        &self,
-        message: &Message<'_>,
-        resources: &[Value],
-        n: usize,
-    ) -> Result<Result<String, String>, StoreError> {
-        let env = message.tenant.env(message.now);
-        let store = &self.house().store;
-        let tenant = &message.tenant.id;
-        let subject = &resources[n]["subject"];
-        let reference = subject
-            .get("reference")
-            .and_then(Value::as_str)
-            .unwrap_or("");
-        let their_id = reference
-            .rsplit_once("Patient/")
-            .map_or("", |(_, id)| id)
-            .split('/')
-            .next()
-            .unwrap_or("");
-        let patient = resources.iter().find(|r| {
-            r.get("resourceType").and_then(Value::as_str) == Some("Patient")
-                && r.get("id").and_then(Value::as_str) == Some(their_id)
-        });
-        let named = std::iter::once(&subject["identifier"])
-            .filter_map(pair)
-            .chain(patient.into_iter().flat_map(identifiers))
-            .find(|(system, _)| env.kind_of_system(system) == Some(Kind::Client));
-        if let Some((_, client)) = named {
-            let names = [(Kind::Client.as_str().to_owned(), client.to_owned())];
-            if store
-                .newest(tenant, &names)
-                .await?
-                .into_iter()
-                .flatten()
-                .next()
-                .is_some()
-            {
-                return Ok(Ok(client.to_owned()));
-            }
-        }
-        let partner = &message.member.partner.facts().id;
-        let row = store
-            .crosswalk_back(tenant, partner, "Patient", their_id)
-            .await?;
-        if let Some(row) = row
-            && let Some((kind, id)) = store.resource_owner(tenant, "Patient", &row.our_id).await?
-            && kind == Kind::Client.as_str()
-        {
-            return Ok(Ok(id));
-        }
-        Ok(Err(if their_id.is_empty() {
-            format!("unnamed-{}", message.id)
-        } else {
-            their_id.to_owned()
-        }))
     }
 
     async fn accept_news(
         &self,
         message: &Message<'_>,
         record: &Record,
+        row: Option<CrosswalkRow>,
     ) -> Result<Result<(), Vec<Issue>>, StoreError> {
         let arrival = Arrival {
             origin: message.member.partner.facts().id.as_str().to_owned(),
@@ -321,6 +259,7 @@ impl Inbound {
             raw: None,
             settles_raw: None,
             confirms: None,
+            crosswalk: row.into_iter().collect(),
             now: message.now,
         };
         let accepted = self
@@ -346,40 +285,15 @@ impl Inbound {
 const fn principal(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan
+        Kind::MedicationRequest | Kind::Observation | Kind::CarePlan | Kind::Dispense
     )
 }
 
 fn numbered(kind: Kind, mut record: Value, version: u64) -> Result<Record, Vec<Issue>> {
     if let Some(map) = record.as_object_mut() {
-        map.insert("version".to_owned(), Value::from(version));
+        map.insert(kind.version_field().to_owned(), Value::from(version));
     }
     contract::parse(kind, &record)
-}
-
-/// An event of our order: what it has become there, by the names of the elements only.
-fn event(message: &Message<'_>, order: &str, resource: &Value, changed: &[String]) -> News {
-    let id = message
-        .tenant
-        .key
-        .resource_id("told", message.id.as_str(), order);
-    let mut value = serde_json::json!({
-        "event_id": format!("in-{id}"),
-        "version": 1,
-        "order_no": order,
-        "event": "changed_outside",
-        "source": "fhir",
-        "at": message.now.to_string(),
-        "partner": message.member.partner.facts().id.as_str(),
-        "changed_elements": changed,
-    });
-    if let Some(status) = resource.get("status").and_then(Value::as_str) {
-        value["outside_status"] = Value::from(status);
-    }
-    match contract::parse(Kind::OrderEvent, &value) {
-        Ok(record) => News::Record(Box::new(record)),
-        Err(issues) => News::Wrong(issues),
-    }
 }
 
 /// Whether another resource of the message names this one as its member: it goes with that one.
@@ -400,23 +314,6 @@ fn member_of_another(resources: &[Value], n: usize) -> bool {
     })
 }
 
-fn identifiers(resource: &Value) -> impl Iterator<Item = (&str, &str)> {
-    resource
-        .get("identifier")
-        .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
-        .iter()
-        .filter_map(pair)
-}
-
-fn pair(identifier: &Value) -> Option<(&str, &str)> {
-    Some((
-        identifier.get("system")?.as_str()?,
-        identifier.get("value")?.as_str()?,
-    ))
-}
-
 /// An issue with the entry it is in, where there are several.
 fn at(mut issue: Issue, n: usize, resources: &[Value]) -> Issue {
     if resources.len() > 1 {
@@ -425,6 +322,6 @@ fn at(mut issue: Issue, n: usize, resources: &[Value]) -> Issue {
     issue
 }
 
-fn wrong(code: &'static str, rule: &'static str, message: &'static str) -> News {
+pub(super) fn wrong(code: &'static str, rule: &'static str, message: &'static str) -> News {
     News::Wrong(vec![Issue::error(code, rule, "", message)])
 }

@@ -71,7 +71,7 @@ pub fn prepare(
 }
 
 /// Checks both forms of a resource and seals it.
-fn certify(
+pub(super) fn certify(
     validator: &Validator,
     value: Value,
     profile: Option<&'static str>,

@@ -6,6 +6,8 @@
 //! which the partner's encoder replaces by B's. References that name a place outside A (absolute
 //! addresses, `urn:`, `#contained`) and searches (`Patient?…`) are left as they are.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value, json};
 
 use crate::ids::PartnerId;
@@ -177,6 +179,56 @@ fn add_identifier(
         }
     }
     Ok(())
+}
+
+/// What a resource refers to at its source: (type, id), each once.
+#[must_use]
+pub fn references(resource: &Value) -> Vec<(String, String)> {
+    fn walk(value: &Value, out: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(fields) => {
+                let found = fields
+                    .get("reference")
+                    .and_then(Value::as_str)
+                    .and_then(local)
+                    .map(|(resource_type, id)| (resource_type.to_owned(), id.to_owned()));
+                out.extend(found);
+                fields.values().for_each(|child| walk(child, out));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, out)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut out = Vec::new();
+    walk(resource, &mut out);
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
+/// Names what a resource refers to of ours as we name it; everything else stays.
+pub fn name_ours(value: &mut Value, ours: &HashMap<(String, String), Ours>) {
+    match value {
+        Value::Object(fields) => {
+            let found = fields
+                .get("reference")
+                .and_then(Value::as_str)
+                .and_then(local)
+                .and_then(|(t, id)| {
+                    let key = (t.to_owned(), id.to_owned());
+                    Some((ours.get(&key)?, key.0))
+                });
+            if let Some((found, resource_type)) = found {
+                let reference = format!("{resource_type}/{}", found.our_id);
+                fields.insert("reference".to_owned(), Value::from(reference));
+                fields.insert("type".to_owned(), Value::from(resource_type));
+                fields.insert("identifier".to_owned(), found.identifier.clone());
+            }
+            fields.values_mut().for_each(|child| name_ours(child, ours));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| name_ours(item, ours)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 struct Rewriting<'a> {

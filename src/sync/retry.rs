@@ -26,6 +26,9 @@ pub struct Policy {
     pub overload_s: u64,
     /// Seconds that a partner is left alone after an outage, before it is probed.
     pub outage_s: u64,
+    /// Seconds that a partner may ask us to stay away, at most: a slip of its clock or its units must not
+    /// silence it for years.
+    pub retry_after_max_s: u64,
     /// How often an unclear outcome is asked about before the job parks.
     pub asks_max: u32,
     /// Seconds between asking.
@@ -39,9 +42,19 @@ impl Default for Policy {
             jitter_percent: 20,
             overload_s: 30,
             outage_s: 15,
+            retry_after_max_s: 86_400,
             asks_max: 12,
             ask_every_s: 5,
         }
+    }
+}
+
+impl Policy {
+    /// How long a partner asks us to stay away, as far as it is believed.
+    #[must_use]
+    pub fn asked_away(&self, answer: &Answer) -> Option<Duration> {
+        let most = Duration::from_secs(self.retry_after_max_s);
+        answer.retry_after.map(|asked| asked.min(most))
     }
 }
 
@@ -127,8 +140,8 @@ pub fn decide(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter
 /// The partner is down, not the message bad: pause it, and try the same again after.
 fn outage(facts: &Facts, answer: &Answer, policy: &Policy, now: Time) -> Decision {
     let until = now.plus(
-        answer
-            .retry_after
+        policy
+            .asked_away(answer)
             .unwrap_or(Duration::from_secs(policy.outage_s)),
     );
     let reason = answer.reason;
@@ -225,7 +238,7 @@ fn floor(wait: Duration, answer: &Answer, policy: &Policy) -> Duration {
         Duration::ZERO
     };
     wait.max(overload)
-        .max(answer.retry_after.unwrap_or_default())
+        .max(policy.asked_away(answer).unwrap_or_default())
 }
 
 /// Waiting ends at the last send; what is unclear is still asked about.
@@ -310,6 +323,8 @@ mod tests {
         let mut throttled = Answer::outage(Reason::Throttled);
         throttled.retry_after = Some(Duration::from_secs(7200));
         assert_eq!(run(facts(), &throttled).pause_until, Some(in_s(7200)));
+        throttled.retry_after = Some(Duration::from_secs(10 * 365 * 86_400));
+        assert_eq!(run(facts(), &throttled).pause_until, Some(in_s(86_400)));
     }
 
     #[test]

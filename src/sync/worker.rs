@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
@@ -24,6 +25,8 @@ use crate::sync::verdict::Verdict;
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 /// How often what is not work is done: leases, left bytes, old keys.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// Every so many rounds of housekeeping, from the first on: denials are decided anew.
+const DENIALS_EVERY: u64 = 720;
 /// The shortest nap, where something is due but held back by what will wake us anyway.
 const IDLE_MIN: Duration = Duration::from_millis(25);
 
@@ -53,11 +56,12 @@ impl Worker {
             async move { worker.keep_house_until(stop).await }
         });
         while !stop.is_cancelled() {
+            let lease_ends = self.lease_ends();
             match self.claim(&flight).await {
                 Ok(jobs) => {
                     for job in jobs {
                         let name = (job.tenant.clone(), job.partner.clone());
-                        let id = self.spawn(&mut tasks, job);
+                        let id = self.spawn(&mut tasks, job, lease_ends);
                         flight.insert(id, name);
                     }
                 }
@@ -81,9 +85,17 @@ impl Worker {
     }
 
     async fn keep_house_until(&self, stop: CancellationToken) {
-        while !stop.is_cancelled() {
+        for round in 0_u64.. {
+            if stop.is_cancelled() {
+                return;
+            }
             if let Err(error) = self.keep_house().await {
                 tracing::warn!(%error, "housekeeping failed");
+            }
+            if round % DENIALS_EVERY == 0
+                && let Err(error) = self.decide_denials().await
+            {
+                tracing::warn!(%error, "denials could not be decided anew");
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -106,9 +118,8 @@ impl Worker {
         }
     }
 
-    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed) -> Id {
+    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed, lease_ends: Duration) -> Id {
         let worker = self.clone();
-        let lease_ends = self.lease_ends();
         tasks
             .spawn(async move { worker.process(&job, lease_ends).await })
             .id()
@@ -121,14 +132,15 @@ impl Worker {
     /// The store's.
     pub async fn step(&self) -> Result<usize, StoreError> {
         self.keep_house().await?;
+        let lease_ends = self.lease_ends();
         let jobs = self.claim(&HashMap::new()).await?;
         let count = jobs.len();
-        let lease_ends = self.lease_ends();
         let all = jobs.iter().map(|job| self.process(job, lease_ends));
         futures_util::future::join_all(all).await;
         Ok(count)
     }
 
+    /// When a lease that is asked for now ends: counted from before the claim, however long that takes.
     fn lease_ends(&self) -> Duration {
         let house = self.house();
         house.clock.monotonic() + house.settings.lease
@@ -147,18 +159,44 @@ impl Worker {
         Ok(())
     }
 
+    /// What the gate denied, decided anew: a consent may have begun today, or a crash may have come
+    /// between a consent and what it allows.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn decide_denials(&self) -> Result<usize, StoreError> {
+        let house = self.house();
+        let mut made = 0;
+        for tenant in house.tenants.values() {
+            for client in house.store.denied_clients(&tenant.id).await? {
+                made += self
+                    .inbound
+                    .acceptor
+                    .decide_denials(tenant, &client, house.clock.now())
+                    .await?;
+            }
+        }
+        Ok(made)
+    }
+
     /// Asks partners whose pause has ended whether they are there; one that is not stays paused.
     async fn probe(&self) -> Result<(), StoreError> {
         let house = self.house();
-        let due = house.store.probes_due(house.clock.now()).await?;
-        let all = due.iter().map(|(t, p)| self.probe_one(t, p));
+        let now = house.clock.now();
+        let due = house.store.probes_due(now).await?;
+        let all = due.iter().map(|(t, p)| self.probe_one(t, p, now));
         for result in futures_util::future::join_all(all).await {
             result?;
         }
         Ok(())
     }
 
-    async fn probe_one(&self, tenant: &TenantId, partner: &PartnerId) -> Result<(), StoreError> {
+    async fn probe_one(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        asked: Time,
+    ) -> Result<(), StoreError> {
         let house = self.house();
         let Some(member) = house.member(tenant, partner) else {
             return Ok(());
@@ -168,12 +206,16 @@ impl Worker {
             Verdict::Accepted | Verdict::Pending | Verdict::Refused => None,
             Verdict::Busy | Verdict::Unsure => {
                 let outage = Duration::from_secs(member.policy.outage_s);
-                let wait = answer.retry_after.unwrap_or(outage).max(outage);
+                let wait = member
+                    .policy
+                    .asked_away(&answer)
+                    .unwrap_or(outage)
+                    .max(outage);
                 Some((house.clock.now().plus(wait), answer.reason))
             }
         };
         tracing::info!(%partner, well = pause.is_none(), reason = answer.reason.as_str(), "probe");
-        house.store.pause(tenant, partner, pause).await
+        house.store.probed(tenant, partner, asked, pause).await
     }
 
     async fn claim(

@@ -1,5 +1,5 @@
 //! The fixtures, each side that exists: `fixtures/<kind>/<case>/{record.json, fhir.json, script.xml}`
-//! and `fixtures/rejected/<case>/{record.json, issues.json}`.
+//! (the last in `script.rs`) and `fixtures/rejected/<case>/{record.json, issues.json}`.
 //!
 //! `UPDATE_FIXTURES=1 cargo test --test it fixtures` writes the expected sides anew; read the
 //! difference before you keep it.
@@ -15,15 +15,15 @@ use fhir_gateway::record::{
 use serde_json::Value;
 
 /// A case: its folder, the kind, the record and what it leans on.
-struct Case {
-    folder: PathBuf,
-    kind: Kind,
-    record: Record,
-    context: Context,
+pub(crate) struct Case {
+    pub(crate) folder: PathBuf,
+    pub(crate) kind: Kind,
+    pub(crate) record: Record,
+    pub(crate) context: Context,
 }
 
 impl Case {
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         let name = self.folder.file_name().unwrap_or_default();
         format!("{}/{}", self.kind, name.to_string_lossy())
     }
@@ -33,7 +33,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
 }
 
-fn updating() -> bool {
+pub(crate) fn updating() -> bool {
     std::env::var_os("UPDATE_FIXTURES").is_some()
 }
 
@@ -58,7 +58,7 @@ fn write(path: &Path, value: &Value) {
     std::fs::write(path, format!("{value:#}\n")).expect("a fixture can be written");
 }
 
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for kind in Kind::ALL {
         for folder in folders(&root().join(kind.as_str())) {
@@ -128,7 +128,7 @@ fn leaves(value: &Value, at: &str, losses: &[(&str, &str)], out: &mut Vec<(Strin
     }
 }
 
-fn kept(value: &Value, losses: &[(&str, &str)]) -> Vec<(String, String)> {
+pub(crate) fn kept(value: &Value, losses: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut out = Vec::new();
     leaves(value, "", losses, &mut out);
     out
@@ -189,6 +189,27 @@ fn every_field_of_a_fixture_is_carried_or_said_not_to_be() {
             );
         }
     }
+}
+
+#[test]
+fn what_was_entered_in_error_is_taken_back() {
+    let mut seen = 0;
+    for case in cases() {
+        let path = case.folder.join("fhir.json");
+        if !path.exists() {
+            continue;
+        }
+        let says = json(&path)["entry"][0]["resource"]["status"] == "entered-in-error";
+        let knows = match &case.record {
+            Record::MedicationRequest(order) => {
+                order.standing() == medication_request::Standing::Ended
+            }
+            record => record.entered_in_error(),
+        };
+        assert!(knows || !says, "{}", case.name());
+        seen += usize::from(says);
+    }
+    assert!(seen > 2, "{seen}");
 }
 
 #[test]

@@ -5,10 +5,21 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod clinic;
 mod commands;
+mod consents;
+mod corpus;
+mod demo;
 mod doors;
+mod fhirpath;
 mod fixtures;
 mod floors;
+mod inbound;
+mod intake;
+mod middle;
 mod operate;
+mod pharmacy;
+mod relay;
+mod script;
 mod source;
 mod support;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::support::{Fake, Gateway, Setup, fixture};
+use crate::support::{Fake, Gateway, Setup, fixture, fixture_whole};
 
 const EHR: &str = "kind = \"ehr-fhir\"\nurl = \"{url}/fhir\"\nbearer = \"x\"\npatients = \"created\"\n\
                    [[routes]]\nto = \"ehr\"\nkinds = [\"client\"]";
@@ -193,4 +193,49 @@ async fn what_nobody_understands_is_kept_and_shown_and_its_sender_has_a_receipt(
         page.text()
             .contains("1 inbound message could not be understood")
     );
+}
+
+/// An order at an EHR that takes it and then refuses its signature.
+#[tokio::test]
+async fn what_was_sent_in_part_is_taken_back_there_and_not_only_here() {
+    let ehr = Fake::start().await;
+    empty(&ehr).await;
+    creates(&ehr, vec![created()]).await;
+    let none = json!({"resourceType": "Bundle", "type": "searchset", "total": 0});
+    for kind in ["MedicationRequest", "Provenance"] {
+        let search = Mock::given(method("GET")).and(path(format!("/fhir/{kind}")));
+        ehr.expects(search.respond_with(fhir(200, &none))).await;
+    }
+    let taken = fhir(201, &json!({}))
+        .insert_header("location", "/fhir/MedicationRequest/m1/_history/1")
+        .insert_header("etag", "W/\"1\"");
+    let order = Mock::given(method("POST")).and(path("/fhir/MedicationRequest"));
+    ehr.expects(order.respond_with(taken)).await;
+    let refused = fhir(
+        422,
+        &json!({"resourceType": "OperationOutcome", "issue": []}),
+    );
+    let signature = Mock::given(method("POST")).and(path("/fhir/Provenance"));
+    ehr.expects(signature.respond_with(refused)).await;
+
+    let routes = EHR.replace("\"client\"", "\"medication-request\"");
+    let gateway = Setup::new().partner("ehr", &ehr, &routes).start().await;
+    let whole = fixture_whole("medication-request", "lithium");
+    gateway.submit_whole("medication-request", &whole).await;
+    gateway.work().await;
+    let id = whole["record"]["order_no"].as_str().expect("an id");
+    let story = format!("/records/medication-request/{id}");
+    let parked = gateway.get(&story, "admin").await.json()["jobs"][0].take();
+    assert_eq!(parked["state"], "parked", "{parked}");
+    assert_eq!(parked["effects"][1]["their_id"], "m1", "{parked}");
+
+    let mut cancelled = whole["record"].clone();
+    cancelled["version"] = json!(2);
+    cancelled["state"] = json!("cancelled");
+    cancelled["state_reason"] = json!({"code": "client_choice"});
+    let got = gateway.submit("medication-request", &cancelled).await;
+    assert_eq!(got.status, 202, "{}", got.text());
+    let job = got.json()["jobs"][0].take();
+    assert_eq!(job["purpose"], "cancel", "{job}");
+    assert_eq!(job["state"], "waiting", "{job}");
 }

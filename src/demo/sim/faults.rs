@@ -34,6 +34,10 @@ pub enum Fault {
     Stale,
     /// 409; no effect.
     Conflict,
+    /// A SCRIPT Error with this code and description code; no effect.
+    Script(&'static str, &'static str),
+    /// The same, although it took effect.
+    ScriptAfter(&'static str, &'static str),
     /// A success, later than usual, in milliseconds.
     Slow(u64),
 }
@@ -57,6 +61,8 @@ impl Fault {
             Fault::ErrorIn200 => "fault-error-in-200",
             Fault::Stale => "fault-412",
             Fault::Conflict => "fault-409",
+            Fault::Script(..) => "fault-script-error",
+            Fault::ScriptAfter(..) => "then-fault-script-error",
             Fault::Slow(_) => "slow",
         }
     }
@@ -66,7 +72,11 @@ impl Fault {
     pub const fn takes_effect(self) -> bool {
         matches!(
             self,
-            Fault::ServerErrorAfter | Fault::ResetAfter | Fault::SilentAfter | Fault::Slow(_)
+            Fault::ServerErrorAfter
+                | Fault::ResetAfter
+                | Fault::SilentAfter
+                | Fault::ScriptAfter(..)
+                | Fault::Slow(_)
         )
     }
 }

@@ -95,6 +95,12 @@ impl Journal {
         self.lock().0.clone()
     }
 
+    /// How many lines so far.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().0.len()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, (Vec<JournalLine>, Option<File>)> {
         self.inner
             .kept

@@ -5,14 +5,20 @@
 //! where real ones are, and knows nothing of the gateway's insides.
 
 pub mod clinic;
+pub mod door;
 pub mod ehr;
 pub mod faults;
 pub mod journal;
+pub mod laboratory;
 pub mod loopback;
 pub mod order;
+pub mod pharmacy;
 
 pub use clinic::ClinicSim;
+pub use door::Door;
 pub use ehr::EhrSim;
 pub use faults::{Fault, Faults};
 pub use journal::{Journal, JournalLine};
+pub use laboratory::LabSim;
 pub use loopback::{Loopback, Peer, Switch};
+pub use pharmacy::PharmacySim;

@@ -319,6 +319,9 @@ pub(super) fn order<'a>(
     if let (Some(a), Some(b)) = (as_text(run.types, a), as_text(run.types, b)) {
         return Ok(Some(a.cmp(b)));
     }
+    if a.is_bare() || b.is_bare() {
+        return Ok(None);
+    }
     let (a, b) = (simple(run, a), simple(run, b));
     match (&a, &b) {
         (Item::Integer(a), Item::Integer(b)) => return Ok(Some(a.cmp(b))),

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::error::PathError;
-use super::item::{Items, Node};
+use super::item::{Item, Node};
 use super::types::Types;
 use crate::clock::Time;
 
@@ -80,7 +80,7 @@ pub struct Env<'a> {
     pub(super) context: Option<Node<'a>>,
     pub(super) host: &'a dyn Host,
     pub(super) now: Option<Time>,
-    pub(super) variables: &'a [(&'a str, Items<'a>)],
+    pub(super) variables: &'a [(&'a str, &'a [Item<'a>])],
     pub(super) limits: Limits,
 }
 
@@ -150,7 +150,7 @@ impl<'a> Env<'a> {
 
     /// Sets variables of the caller, by name without `%`.
     #[must_use]
-    pub fn variables(self, variables: &'a [(&'a str, Items<'a>)]) -> Self {
+    pub fn variables(self, variables: &'a [(&'a str, &'a [Item<'a>])]) -> Self {
         Env { variables, ..self }
     }
 

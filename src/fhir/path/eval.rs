@@ -149,13 +149,11 @@ impl<'a> Run<'a> {
             Op::Variable(variable) => self.variable(variable, scope, sink),
             Op::Start(name) => {
                 for item in scope.this {
-                    let Item::Node(node) = item else {
-                        continue;
-                    };
-                    let flow = if navigate::is_named(self.types, *node, name) {
-                        sink(Item::Node(*node))?
-                    } else {
-                        navigate::child(self, *node, name, sink)?
+                    let flow = match item {
+                        Item::Node(node) if navigate::is_named(self.types, *node, name) => {
+                            sink(Item::Node(*node))?
+                        }
+                        item => navigate::step(self, item, name, sink)?,
                     };
                     if flow.is_break() {
                         return DONE;
@@ -163,19 +161,8 @@ impl<'a> Run<'a> {
                 }
                 MORE
             }
-            Op::Child(input, name) => self.each(input, scope, &mut |item| match &item {
-                Item::Node(node) => navigate::child(self, *node, name, sink),
-                Item::Type(space, own) => match &**name {
-                    "namespace" => sink(Item::Text((*space).into())),
-                    "name" => sink(Item::Text(own.clone())),
-                    _ => MORE,
-                },
-                Item::Quantity(quantity) => match &**name {
-                    "value" => sink(Item::Decimal(quantity.value)),
-                    "unit" | "code" => sink(Item::Text(quantity.unit.clone())),
-                    _ => MORE,
-                },
-                _ => MORE,
+            Op::Child(input, name) => self.each(input, scope, &mut |item| {
+                navigate::step(self, &item, name, sink)
             }),
             Op::At(input, index) => {
                 let Some(index) = self.integer(index, scope)? else {

@@ -149,6 +149,11 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// Whether it is a primitive that has no value, only a companion: there is nothing to work on.
+    pub(super) fn is_bare(&self) -> bool {
+        matches!(self, Item::Node(node) if node.value.is_none())
+    }
+
     /// The system value of a primitive; other items as they are.
     pub(super) fn simple(self, types: &Types) -> Item<'a> {
         match &self {

@@ -107,7 +107,7 @@ impl Expression {
     ///
     /// # Errors
     /// What does not fit, several items for one, or a limit that was reached.
-    pub fn truth<'a>(&'a self, env: &'a Env<'a>, on: Node<'a>) -> Result<Option<bool>, PathError> {
+    pub fn truth(&self, env: &Env<'_>, on: Node<'_>) -> Result<Option<bool>, PathError> {
         let run = Run::new(env, on);
         let this = [Item::Node(on)];
         run.boolean(&self.op, &Scope::on(&this))
@@ -117,7 +117,7 @@ impl Expression {
     ///
     /// # Errors
     /// As [`Expression::truth`].
-    pub fn holds<'a>(&'a self, env: &'a Env<'a>, on: Node<'a>) -> Result<bool, PathError> {
+    pub fn holds(&self, env: &Env<'_>, on: Node<'_>) -> Result<bool, PathError> {
         Ok(self.truth(env, on)? == Some(true))
     }
 }

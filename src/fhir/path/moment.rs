@@ -22,7 +22,8 @@ pub(super) fn each<'a>(
     if matches!(call.func, Func::Now | Func::Today | Func::TimeOfDay) {
         return sink(Item::Temporal(reading(run, call.func)?));
     }
-    let Some(item) = run.single(&call.input, scope)? else {
+    let item = run.single(&call.input, scope)?;
+    let Some(item) = item.filter(|item| !item.is_bare()) else {
         return MORE;
     };
     let arg = match call.args.first() {

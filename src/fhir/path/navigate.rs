@@ -50,6 +50,29 @@ fn is_companion(key: &str, name: &str) -> bool {
     key.strip_prefix('_').is_some_and(|rest| rest == name)
 }
 
+/// Hands on what an item has under a name.
+pub(super) fn step<'a>(
+    run: &Run<'a>,
+    item: &Item<'a>,
+    name: &str,
+    sink: &mut Sink<'_, 'a>,
+) -> Flow {
+    match item {
+        Item::Node(node) => child(run, *node, name, sink),
+        Item::Type(space, own) => match name {
+            "namespace" => sink(Item::Text((*space).into())),
+            "name" => sink(Item::Text(own.clone())),
+            _ => MORE,
+        },
+        Item::Quantity(quantity) => match name {
+            "value" => sink(Item::Decimal(quantity.value)),
+            "unit" | "code" => sink(Item::Text(quantity.unit.clone())),
+            _ => MORE,
+        },
+        _ => MORE,
+    }
+}
+
 /// Hands on the elements of a name.
 pub(super) fn child<'a>(
     run: &Run<'a>,

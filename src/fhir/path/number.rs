@@ -45,8 +45,9 @@ pub(super) fn binary<'a>(
     right: &'a Op,
     scope: &Scope<'a, '_>,
 ) -> Result<Option<Item<'a>>, PathError> {
-    let left = run.single(left, scope)?;
-    let right = run.single(right, scope)?;
+    let valued = |item: &Item<'a>| !item.is_bare();
+    let left = run.single(left, scope)?.filter(valued);
+    let right = run.single(right, scope)?.filter(valued);
     if operator == Binary::Concat {
         let mut out = String::new();
         for item in [left, right].into_iter().flatten() {
@@ -123,7 +124,7 @@ fn decimals(operator: Binary, a: Decimal, b: Decimal) -> Option<Item<'static>> {
         Binary::Add => a.checked_add(b),
         Binary::Subtract => a.checked_sub(b),
         Binary::Multiply => a.checked_mul(b),
-        Binary::Divide => a.checked_div(b),
+        Binary::Divide => a.checked_div(b).map(|value| value.normalize()),
         Binary::Div => return a.checked_div(b).and_then(whole),
         Binary::Mod => a.checked_rem(b),
         _ => None,
@@ -198,7 +199,8 @@ pub(super) fn each<'a>(
             None => MORE,
         };
     }
-    let Some(item) = run.single(&call.input, scope)? else {
+    let item = run.single(&call.input, scope)?;
+    let Some(item) = item.filter(|item| !item.is_bare()) else {
         return MORE;
     };
     let item = item.simple(run.types);
@@ -293,7 +295,7 @@ fn math(
                 let power = power.and_then(|times| value.checked_powi(times));
                 match power {
                     Some(power) if is_integer && power.fract().is_zero() => whole(power),
-                    other => other.map(Item::Decimal),
+                    other => other.map(|power| Item::Decimal(power.normalize())),
                 }
             } else if value.is_sign_negative() {
                 None

@@ -209,7 +209,7 @@ impl<'a> Quantity<'a> {
             (a, b) if a == b => "1".to_owned(),
             (a, b) => format!("{}/{}", grouped(a), grouped(b)),
         };
-        made(self.value.checked_div(other.value)?, unit)
+        made(self.value.checked_div(other.value)?.normalize(), unit)
     }
 }
 

@@ -79,10 +79,10 @@ use super::facts::{Definitions, Structure};
 use super::package::Package;
 use super::path::Types;
 use crate::clock::Clock;
-use crate::issue::{Issue, any_error};
+use crate::issue::{Issue, Severity, any_error};
 use crate::json::{self, Limits};
 
-/// A resource that passed the profiles it names. Only [`Validator::certify`] makes one; only a
+/// A resource that passed the profiles it names. Only the [`Validator`] makes one; only a
 /// `Checked` can be encoded for a partner or stored as a record's resource.
 #[derive(Clone, Debug)]
 pub struct Checked {
@@ -315,6 +315,21 @@ impl Validator {
             profiles,
             warnings: issues,
         })
+    }
+
+    /// Seals a resource whatever is wrong with it: it passed nothing, and every fault is a warning.
+    /// For relays whose route says that what comes in goes on as it is.
+    #[must_use]
+    pub fn certify_as_it_is(&self, resource: Value) -> Checked {
+        let mut warnings = self.check(&resource, &[]);
+        for issue in &mut warnings {
+            issue.severity = Severity::Warning;
+        }
+        Checked {
+            resource,
+            profiles: Vec::new(),
+            warnings,
+        }
     }
 
     /// The base type and the known profiles, asked or claimed, as `url|version`.

@@ -22,7 +22,7 @@ impl Check<'_> {
     }
 
     /// A date beside now and a duration.
-    fn from_now(&self, span: &Value, date: &str, wrong: Ordering) -> Option<Ordering> {
+    fn beside_now(&self, span: &Value, date: &str, wrong: Ordering) -> Option<Ordering> {
         let count = span.get("value").and_then(Value::as_i64)?;
         let span = match text(span, "code") {
             "a" => jiff::Span::new().try_years(count),
@@ -51,7 +51,7 @@ impl Check<'_> {
     ) {
         let found = if let (Value::Object(_), Value::String(date)) = (limit, value) {
             // So long from now: how FHIR's tools write a limit that moves.
-            self.from_now(limit, date, wrong)
+            self.beside_now(limit, date, wrong)
         } else if limit.is_object() {
             super::quantity::order(value, limit)
         } else {

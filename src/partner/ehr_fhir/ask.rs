@@ -1,7 +1,7 @@
 //! Reading back: did an unclear attempt arrive? Writes nothing.
 
 use crate::partner::ehr_fhir::exchange::{Exchange, found};
-use crate::partner::ehr_fhir::fill::alike;
+use crate::partner::ehr_fhir::fill::{alike, within};
 use crate::sync::job::EffectKind;
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Remote, Verdict};
@@ -20,20 +20,28 @@ impl Exchange<'_> {
         }
     }
 
-    /// A create: it arrived if something with its identifier is there.
+    /// A create: it arrived if something with its identifier is there that says what ours says. An older
+    /// version of it may be there by an attempt that nobody could settle: then ours did not arrive.
     async fn ask_for_new(&self) -> Answer {
         let mut matches = match self.search().await {
             Ok(matches) => matches,
             Err(answer) => return unclear(answer),
         };
         match (matches.len(), matches.pop()) {
-            (1, Some(copy)) => found(copy.remote),
-            (0, _) => Answer::new(Verdict::Busy, Reason::NotThere),
+            (1, Some(copy)) if self.holds_ours(&copy.resource) => found(copy.remote),
+            (0 | 1, _) => Answer::new(Verdict::Busy, Reason::NotThere),
             _ if self.delivery.effect.what.kind == EffectKind::Patient => {
                 Answer::new(Verdict::Refused, Reason::PatientAmbiguous)
             }
             _ => Answer::new(Verdict::Refused, Reason::SeveralMatches),
         }
+    }
+
+    /// Whether a copy has all that we send; what the EHR added does not count. A patient is found by who
+    /// it is, not by what it says.
+    fn holds_ours(&self, theirs: &serde_json::Value) -> bool {
+        self.delivery.effect.what.kind == EffectKind::Patient
+            || self.body().is_ok_and(|ours| within(&ours, theirs))
     }
 
     /// An update: it arrived if what is there is what we sent. When in doubt (an EHR that adds to what it

@@ -39,14 +39,12 @@ pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
             left_out.insert(kind_of(resource).to_owned());
         }
     }
-    if out.purpose != Purpose::Cancel {
-        for part in out.retracted {
-            let resource = part.checked.resource();
-            if takes(config, resource, out)
-                && let Some(resource) = in_error(resource)
-            {
-                encoded.effects.push(one(config, out, &resource, true));
-            }
+    for part in members_in_error(out) {
+        let resource = part.checked.resource();
+        if takes(config, resource, out)
+            && let Some(resource) = in_error(resource)
+        {
+            encoded.effects.push(one(config, out, &resource, true));
         }
     }
     for resource_type in left_out {
@@ -61,6 +59,30 @@ pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
         encoded.effects.insert(0, effect);
     }
     encoded
+}
+
+/// The members that are entered in error: those that older versions had; and where the whole record was
+/// entered in error, all that it has.
+fn members_in_error<'a>(out: &Outgoing<'a>) -> impl Iterator<Item = &'a CheckedPart> + use<'a> {
+    let whole = out.purpose == Purpose::Cancel
+        && out
+            .parts
+            .first()
+            .is_some_and(|p| is_in_error(p.checked.resource()));
+    let own = if whole { &out.parts[1..] } else { &[] };
+    let gone = if out.purpose != Purpose::Cancel || whole {
+        out.retracted
+    } else {
+        &[]
+    };
+    own.iter().chain(gone)
+}
+
+fn is_in_error(resource: &Value) -> bool {
+    const WORD: &str = "entered-in-error";
+    resource["status"] == WORD
+        || resource["lifecycleStatus"] == WORD
+        || resource["verificationStatus"]["coding"][0]["code"] == WORD
 }
 
 /// Whether the EHR takes it: its type, and for a Provenance that of something it speaks about.
@@ -116,12 +138,12 @@ fn one(config: &Config, out: &Outgoing<'_>, resource: &Value, retract: bool) -> 
     }
     let our_id = theirs_to_give(&mut body);
     let find = find(config, out.env, &body);
-    if let Some(notice) = out.notice.filter(|_| !retract && !is_patient) {
+    if let Some(notice) = out.notice.filter(|_| !is_patient) {
         add_notice(&mut body, notice);
     }
     let mut holes = Vec::new();
-    find_holes(&body, &mut String::new(), &mut holes);
-    let bytes = body.to_string().into_bytes();
+    find_holes(&body, Step::Root, &mut holes);
+    let bytes = serde_json::to_vec(&body).unwrap_or_default();
     let linked_only = is_patient && config.patients != Patients::Created;
     NewEffect {
         kind: match (retract, linked_only) {
@@ -206,9 +228,33 @@ fn add_notice(body: &mut Value, notice: &str) {
     }
 }
 
+/// A step on the way to a value: written out only where a hole is found.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Root,
+    Field(&'a Step<'a>, &'a str),
+    Item(&'a Step<'a>, usize),
+}
+
+impl Step<'_> {
+    /// As a JSON pointer.
+    fn pointer(self) -> String {
+        match self {
+            Step::Root => String::new(),
+            Step::Field(up, name) => {
+                format!(
+                    "{}/{}",
+                    up.pointer(),
+                    name.replace('~', "~0").replace('/', "~1")
+                )
+            }
+            Step::Item(up, n) => format!("{}/{n}", up.pointer()),
+        }
+    }
+}
+
 /// Every reference to something of ours: relative, with a type and an id.
-fn find_holes(value: &Value, pointer: &mut String, holes: &mut Vec<Hole>) {
-    let length = pointer.len();
+fn find_holes(value: &Value, at: Step<'_>, holes: &mut Vec<Hole>) {
     match value {
         Value::Object(fields) => {
             if let Some((resource_type, our_id)) = fields
@@ -217,23 +263,18 @@ fn find_holes(value: &Value, pointer: &mut String, holes: &mut Vec<Hole>) {
                 .and_then(local)
             {
                 holes.push(Hole {
-                    pointer: pointer.clone(),
+                    pointer: at.pointer(),
                     resource_type: resource_type.to_owned(),
                     our_id: our_id.to_owned(),
                 });
             }
             for (name, child) in fields {
-                pointer.push('/');
-                pointer.push_str(&name.replace('~', "~0").replace('/', "~1"));
-                find_holes(child, pointer, holes);
-                pointer.truncate(length);
+                find_holes(child, Step::Field(&at, name), holes);
             }
         }
         Value::Array(items) => {
             for (n, child) in items.iter().enumerate() {
-                pointer.push_str(&format!("/{n}"));
-                find_holes(child, pointer, holes);
-                pointer.truncate(length);
+                find_holes(child, Step::Item(&at, n), holes);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
@@ -254,26 +295,25 @@ fn local(reference: &str) -> Option<(&str, &str)> {
 
 /// What is referred to comes before what refers to it, as far as there is no circle.
 fn in_order(parts: &[CheckedPart]) -> Vec<&CheckedPart> {
-    let name = |p: &CheckedPart| {
-        let r = p.checked.resource();
-        format!("{}/{}", kind_of(r), r["id"].as_str().unwrap_or_default())
-    };
-    let mut open: Vec<(&CheckedPart, String, Vec<Hole>)> = parts
+    let mut open: Vec<(&CheckedPart, Vec<Hole>)> = parts
         .iter()
         .map(|p| {
             let mut holes = Vec::new();
-            find_holes(p.checked.resource(), &mut String::new(), &mut holes);
-            (p, name(p), holes)
+            if parts.len() > 1 {
+                find_holes(p.checked.resource(), Step::Root, &mut holes);
+            }
+            (p, holes)
         })
         .collect();
+    let named = |part: &CheckedPart, hole: &Hole| {
+        let resource = part.checked.resource();
+        resource["id"] == hole.our_id.as_str() && kind_of(resource) == hole.resource_type
+    };
     let mut out = Vec::with_capacity(parts.len());
     while !open.is_empty() {
-        let free = open.iter().position(|(_, own, holes)| {
-            !open.iter().any(|(_, other, _)| {
-                other != own
-                    && holes
-                        .iter()
-                        .any(|h| *other == format!("{}/{}", h.resource_type, h.our_id))
+        let free = open.iter().position(|(own, holes)| {
+            !open.iter().any(|(other, _)| {
+                !std::ptr::eq(*other, *own) && holes.iter().any(|h| named(other, h))
             })
         });
         out.push(open.remove(free.unwrap_or(0)).0);
@@ -310,9 +350,9 @@ fn in_error(resource: &Value) -> Option<Value> {
 }
 
 /// The least that identifies it and says how it stands: what R4 demands of the type, our identifier,
-/// the status and its reason.
+/// the status and its reason. A type that is not listed is left as it is.
 fn least(body: &mut Value) {
-    const KEPT: &[&str] = &[
+    const ALL: &[&str] = &[
         "resourceType",
         "id",
         "meta",
@@ -324,25 +364,35 @@ fn least(body: &mut Value) {
         "intent",
         "doNotPerform",
         "category",
-        "code",
-        "medicationCodeableConcept",
-        "medicationReference",
         "subject",
-        "description",
-        "target",
-        "recorded",
-        "agent",
+        "patient",
     ];
-    let keeps_all = !matches!(
-        kind_of(body),
-        "MedicationRequest" | "Observation" | "CarePlan" | "Goal" | "CareTeam" | "Condition"
-    );
+    let own: &[&str] = match kind_of(body) {
+        "MedicationRequest" | "MedicationDispense" | "MedicationStatement" => {
+            &["medicationCodeableConcept", "medicationReference"]
+        }
+        "Observation" | "DiagnosticReport" => &["code"],
+        "Encounter" => &["class"],
+        "Consent" => &["scope", "policy", "policyRule"],
+        "CarePlan" | "CareTeam" | "Condition" | "EpisodeOfCare" | "Goal" | "ServiceRequest" => &[],
+        _ => return,
+    };
     let contained = body["medicationReference"]["reference"]
         .as_str()
         .is_some_and(|r| r.starts_with('#'));
-    if let Some(fields) = body.as_object_mut().filter(|_| !keeps_all) {
-        fields
-            .retain(|name, _| KEPT.contains(&name.as_str()) || (contained && name == "contained"));
+    if let Some(fields) = body.as_object_mut() {
+        fields.retain(|name, _| {
+            ALL.contains(&name.as_str())
+                || own.contains(&name.as_str())
+                || (contained && name == "contained")
+        });
+        if fields["resourceType"] == "Goal" {
+            // R4 demands a description; the client's own words need not go again.
+            fields.insert(
+                "description".to_owned(),
+                json!({"text": "entered in error"}),
+            );
+        }
         if let Some(meta) = fields.get_mut("meta").and_then(Value::as_object_mut) {
             // It need not pass our profiles any more; its labels stay.
             meta.shift_remove("profile");

@@ -395,7 +395,10 @@ fn readable(heard: &Heard) -> Result<(), Answer> {
     if let Some(answer) = outcome_error(heard) {
         return Err(answer);
     }
-    if !heard.complete {
+    // A page in the place of an answer (a log-in, a proxy) says nothing of what was done.
+    let empty = heard.body.iter().all(u8::is_ascii_whitespace);
+    let json = || serde_json::from_slice::<serde::de::IgnoredAny>(&heard.body).is_ok();
+    if !heard.complete || !(empty || json()) {
         return Err(heard.answer(Verdict::Unsure, Reason::BrokenAnswer));
     }
     Ok(())
@@ -426,5 +429,35 @@ fn unwritten(answer: Answer) -> Answer {
             ..answer
         },
         Verdict::Accepted | Verdict::Pending | Verdict::Refused | Verdict::Busy => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_in_the_place_of_an_answer_is_no_success() {
+        for (body, complete, reads) in [
+            ("", true, true),
+            (r#"{"resourceType": "Patient"}"#, true, true),
+            ("<html>Log in</html>", true, false),
+            (r#"{"resourceType": "Pat"#, true, false),
+            ("", false, false),
+        ] {
+            let heard = Heard {
+                status: 200,
+                media_type: String::new(),
+                etag: None,
+                location: None,
+                retry_after: None,
+                token_refused: false,
+                body: body.into(),
+                complete,
+            };
+            let said = readable(&heard).map_err(|a| a.verdict);
+            assert_eq!(said.is_ok(), reads, "{body:?}");
+            assert!(reads || said == Err(Verdict::Unsure));
+        }
     }
 }

@@ -120,22 +120,40 @@ pub fn alike(ours: &Value, theirs: &Value) -> bool {
     same(&strip(ours, text), &strip(theirs, text))
 }
 
+/// Whether their copy has all that we send, with additions or without; `id`, `meta` and a narrative aside.
+pub fn within(ours: &Value, theirs: &Value) -> bool {
+    let Some(ours) = ours.as_object() else {
+        return false;
+    };
+    ours.iter()
+        .filter(|(name, _)| !matches!(name.as_str(), "id" | "meta" | "text"))
+        .all(|(name, x)| theirs.get(name).is_some_and(|y| compared(x, y, false)))
+}
+
 fn same(ours: &Value, theirs: &Value) -> bool {
+    compared(ours, theirs, true)
+}
+
+/// `exactly`: an element that is only theirs is a difference.
+fn compared(ours: &Value, theirs: &Value, exactly: bool) -> bool {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len()
+            (!exactly || a.len() == b.len())
                 && a.iter().all(|(name, x)| {
                     b.get(name).is_some_and(|y| {
                         if name == "reference" && x.is_string() && y.is_string() {
                             tail(x) == tail(y)
                         } else {
-                            same(x, y)
+                            compared(x, y, exactly)
                         }
                     })
                 })
         }
-        (Value::Array(a), Value::Array(b)) => {
+        (Value::Array(a), Value::Array(b)) if exactly => {
             a.len() == b.len() && a.iter().zip(b).all(|(x, y)| same(x, y))
+        }
+        (Value::Array(a), Value::Array(b)) => {
+            a.iter().all(|x| b.iter().any(|y| compared(x, y, exactly)))
         }
         (Value::Number(a), Value::Number(b)) => {
             let value = |n: &serde_json::Number| Decimal::parse(&n.to_string());

@@ -74,7 +74,7 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
         .filter(|u| !u.cannot_be_a_base())
         .ok_or_else(|| vec!["url: must be an http:// or https:// address".to_owned()])?;
     Ok(std::sync::Arc::new(EhrFhir {
-        facts: common.facts(Style::Copies, "treating_providers", false),
+        facts: common.facts(Style::Copies, "treating_providers", true),
         http: Http::new(&config.http)?,
         config,
         base,

@@ -453,6 +453,10 @@ impl Mapping for CarePlan {
         links
     }
 
+    fn entered_in_error(&self) -> bool {
+        self.status == PlanStatus::Error
+    }
+
     fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
         super::rules::rules(self, context, env)
     }

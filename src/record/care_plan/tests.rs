@@ -199,7 +199,10 @@ proptest! {
         }
         if contract::check(Kind::CarePlan, &value).is_ok() {
             let plan: CarePlan = serde_json::from_value(value).expect("the model reads it");
-            if !nobodys(&plan, context) {
+            // Problems are numbered in the evaluation: without it the rules refuse them (422).
+            let astray = plan.evaluation_id.is_none()
+                && (!plan.problems.is_empty() || plan.goals.iter().any(|g| !g.problems.is_empty()));
+            if !astray && !nobodys(&plan, context) {
                 law(name, &plan, context, from_fhir, LOSSES);
             }
         }

@@ -63,6 +63,10 @@ impl Mapping for Dispense {
         links
     }
 
+    fn entered_in_error(&self) -> bool {
+        self.status == Status::Error
+    }
+
     fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
         rules::check(self, context, env)
     }

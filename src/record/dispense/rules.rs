@@ -8,6 +8,16 @@ use crate::record::{Context, MapEnv};
 /// What is wrong with a fill although its shape is right.
 pub(super) fn check(fill: &Dispense, context: &Context, env: &MapEnv) -> Vec<Issue> {
     let mut issues = Vec::new();
+    if let (Some(client), Some(episode)) = (&fill.client_no, &context.episode)
+        && *client != episode.client_no
+    {
+        issues.push(Issue::error(
+            "business-rule",
+            "fill-of-another",
+            "/client_no",
+            "the order that it names is another client's",
+        ));
+    }
     let handed_over = matches!(fill.status, Status::Filled | Status::PartiallyFilled);
     let Some(date) = fill.fill_date.filter(|_| handed_over) else {
         if handed_over {

@@ -96,6 +96,10 @@ impl Mapping for Observation {
         .collect()
     }
 
+    fn entered_in_error(&self) -> bool {
+        self.status == Status::Error
+    }
+
     fn rules(&self, context: &Context, env: &MapEnv) -> Vec<Issue> {
         rules::rules(self, context, env)
     }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::lanes::{self, Move, Place};
+use super::jobs::{self, Move, Place};
+use super::lanes;
 use super::rows;
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId, TenantId};
@@ -16,12 +17,12 @@ pub(super) fn claim(
 ) -> rusqlite::Result<Vec<Claimed>> {
     let now = request.now.micros();
     let until = request.now.plus(request.lease).micros();
-    lanes::ripen(connection, now)?;
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
         if paused(connection, tenant, partner)? {
             continue;
         }
+        lanes::ripen(connection, tenant.as_str(), partner.as_str(), now)?;
         let heads: Vec<i64> = connection
             .prepare_cached(
                 "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
@@ -69,41 +70,21 @@ fn take(
         State::Asking => State::Asking,
         _ => State::Sending,
     };
-    lanes::go(
-        connection,
-        &place,
-        &Move {
-            to,
-            reason: None,
-            due: None,
-            held: false,
-            now: request.now.micros(),
-        },
-    )?;
-    connection
-        .prepare_cached(
-            "UPDATE job SET lease_until = ?2, worker = ?3, token = token + 1 WHERE seq = ?1",
-        )?
-        .execute(params![seq, until, request.worker])?;
-    // The lane was looked up before the lease was there.
-    lanes::refresh(
-        connection,
-        &place.tenant,
-        &place.partner,
-        &place.lane,
-        request.now.micros(),
-    )?;
-    claimed(connection, seq)
+    let to = Move {
+        lease: Some((until, &request.worker)),
+        ..Move::to(to, request.now.micros())
+    };
+    jobs::go(connection, &place, &to)?;
+    claimed(connection, &place.tenant, seq)
 }
 
-fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<Claimed> {
+fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Claimed> {
     let effects = connection
         .prepare_cached(&format!(
-            "SELECT {} FROM effect WHERE job = ?2 AND tenant = (SELECT tenant FROM job WHERE seq = ?1)
-             ORDER BY n",
+            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
             rows::EFFECT
         ))?
-        .query_map(params![seq, seq], rows::effect)?
+        .query_map(params![tenant, seq], rows::effect)?
         .collect::<rusqlite::Result<_>>()?;
     connection
         .prepare_cached(
@@ -142,30 +123,35 @@ fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<Claimed> {
         })
 }
 
-/// Whether anything could be claimed at all: lets idle workers ask without a commit.
-pub(super) fn anything(connection: &Connection, now: Time) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM lane l WHERE l.mode = 0)
-                 OR EXISTS (SELECT 1 FROM lane l WHERE l.mode = 2 AND l.due <= ?)",
-        )?
-        .query_row([now.micros()], |r| r.get(0))
+/// Whether anything could be claimed: lets idle workers ask without a commit.
+pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusqlite::Result<bool> {
+    let mut due = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0)
+             OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3)",
+    )?;
+    for (tenant, partner, room) in &request.room {
+        let name = params![tenant.as_str(), partner.as_str(), request.now.micros()];
+        if *room > 0 && due.query_row(name, |r| r.get(0))? && !paused(connection, tenant, partner)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-/// When the next lane of a partner that is not paused is due.
+/// When the next lane of a partner that is not paused is due. Looks at one row per partner, however
+/// many lanes are ready: a partner that is down has all of them.
 pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>> {
-    let ready: bool = connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM lane l
-               LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
-               WHERE l.mode = 0 AND p.paused_until IS NULL)",
-        )?
-        .query_row([], |r| r.get(0))?;
-    if ready {
-        return Ok(Some(Time::from_micros(0)));
-    }
     let due: Option<i64> = connection
-        .prepare_cached("SELECT min(due) FROM lane WHERE mode = 2")?
+        .prepare_cached(
+            "SELECT min(CASE
+                 WHEN EXISTS (SELECT 1 FROM lane l
+                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0) THEN 0
+                 ELSE (SELECT min(l.due) FROM lane l
+                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2) END)
+             FROM count c LEFT JOIN partner p ON p.tenant = c.tenant AND p.partner = c.partner
+             WHERE c.state = 'waiting' AND p.paused_until IS NULL",
+        )?
         .query_row([], |r| r.get(0))?;
     Ok(due.map(Time::from_micros))
 }

@@ -1,10 +1,15 @@
 //! Lanes: who is at the head of each line, and whether it may go (contracts sections 5 and 6).
 //!
-//! Whoever changes a job calls [`refresh`] for its lane and [`Move`]s its state; the head is looked up
-//! by one index step, never by "is there an older job".
+//! The head is looked up by one index step, never by "is there an older job"; how it stands is kept in
+//! the lane's row, so that a claim reads ready lanes only. Whoever changes a job does it by
+//! [`jobs::go`](super::jobs::go), which calls [`refresh`] for its lane and for those that waited.
+//!
+//! Nothing here can wait in a circle: a job waits for jobs accepted before it, or for a later one that
+//! took an earlier one's place and is itself at the head of its lane, held back by nothing.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::rows;
 use crate::sync::job::{Purpose, State};
 
 /// In which way a lane stands (see the schema).
@@ -15,153 +20,202 @@ mod mode {
     pub(super) const HELD_BACK: i64 = 3;
 }
 
-/// A job, as far as lanes care.
-#[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) tenant: String,
-    pub(super) partner: String,
-    pub(super) lane: String,
-    pub(super) seq: i64,
-    pub(super) state: State,
-    pub(super) purpose: Purpose,
-    pub(super) kind: String,
-    pub(super) record: String,
+/// Places in a lane (see the schema).
+mod at {
+    pub(super) const LEASED: i64 = 0;
+    pub(super) const UNCLEAR: i64 = 1;
+    pub(super) const CANCEL: i64 = 2;
+    pub(super) const LINE: i64 = 3;
 }
 
-impl Place {
-    /// The place of a job.
-    pub(super) fn of(connection: &Connection, seq: i64) -> rusqlite::Result<Place> {
-        connection
-            .prepare_cached(
-                "SELECT tenant, partner, lane, seq, state, purpose, kind, record
-                 FROM job WHERE seq = ?",
-            )?
-            .query_row([seq], |r| {
-                Ok(Place {
-                    tenant: r.get(0)?,
-                    partner: r.get(1)?,
-                    lane: r.get(2)?,
-                    seq: r.get(3)?,
-                    state: super::rows::state(r, 4)?,
-                    purpose: super::rows::purpose(r, 5)?,
-                    kind: r.get(6)?,
-                    record: r.get(7)?,
-                })
-            })
-    }
+/// What the place of a job in its lane depends on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) state: State,
+    pub(super) purpose: Purpose,
+    pub(super) held: bool,
+    pub(super) awaits: bool,
+    pub(super) unsure: bool,
+    pub(super) leased: bool,
 }
 
 /// The rank of a job in its lane; `None`: it does not stand there.
-pub(super) fn rank(state: State, purpose: Purpose, held: bool, awaits: bool) -> Option<i64> {
-    match state {
-        State::Sending | State::Asking => Some(0),
-        State::Waiting if held || awaits => None,
-        State::Waiting if purpose == Purpose::Cancel => Some(1),
-        State::Waiting => Some(2),
+pub(super) fn rank(s: Standing) -> Option<i64> {
+    match s.state {
+        State::Sending => Some(at::LEASED),
+        State::Waiting | State::Asking if s.leased => Some(at::LEASED),
+        State::Waiting | State::Asking if s.held || (s.awaits && s.state == State::Waiting) => None,
+        // Before a cancel of its chain: else what is unclear could arrive after it was taken back.
+        State::Asking => Some(at::UNCLEAR),
+        State::Waiting if s.unsure => Some(at::UNCLEAR),
+        State::Waiting if s.purpose == Purpose::Cancel => Some(at::CANCEL),
+        State::Waiting => Some(at::LINE),
         State::Parked | State::Done | State::Cancelled | State::Superseded => None,
     }
 }
 
-/// Where a job goes: its new state with all that hangs on it.
-#[derive(Clone, Debug)]
-pub(super) struct Move<'a> {
-    pub(super) to: State,
-    /// `None`: as it was; empty: none.
-    pub(super) reason: Option<&'a str>,
-    pub(super) due: Option<i64>,
-    pub(super) held: bool,
-    pub(super) now: i64,
+/// The head of a lane.
+struct Head {
+    seq: i64,
+    rank: i64,
+    state: State,
+    due: i64,
+    priority: i64,
+    purpose: Purpose,
+    client: Option<String>,
+    succeeds: Option<i64>,
 }
 
-/// Moves a job: state, rank, counters, lane, and those who waited for it.
-pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusqlite::Result<()> {
-    let awaits: bool = connection
-        .prepare_cached("SELECT awaits IS NOT NULL FROM job WHERE seq = ?")?
-        .query_row([place.seq], |r| r.get(0))?;
-    let awaits = awaits && to.to == State::Waiting;
-    let settled = (!to.to.is_open()).then_some(to.now);
-    connection
+const HEAD: &str = "seq, rank, state, due, priority, purpose, client, succeeds";
+
+fn head(r: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
+    Ok(Head {
+        seq: r.get(0)?,
+        rank: r.get(1)?,
+        state: rows::state(r, 2)?,
+        due: r.get(3)?,
+        priority: r.get(4)?,
+        purpose: rows::purpose(r, 5)?,
+        client: r.get(6)?,
+        succeeds: r.get(7)?,
+    })
+}
+
+/// A lane, by name.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lane<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) partner: &'a str,
+    pub(super) key: &'a str,
+}
+
+/// The first of a line. What is unclear goes before a cancel of its own chain only: in a patient's
+/// line, cancels of other chains pass it (contracts section 6).
+fn first(connection: &Connection, lane: Lane<'_>) -> rusqlite::Result<Option<Head>> {
+    let first = connection
+        .prepare_cached(&format!(
+            "SELECT {HEAD} FROM job WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
+               AND rank IS NOT NULL ORDER BY rank, seq LIMIT 1"
+        ))?
+        .query_row(params![lane.tenant, lane.partner, lane.key], head)
+        .optional()?;
+    if first.as_ref().is_none_or(|h| h.rank != at::UNCLEAR) {
+        return Ok(first);
+    }
+    let passes = connection
+        .prepare_cached(&format!(
+            "SELECT {HEAD} FROM job c WHERE tenant = ?1 AND partner = ?2 AND lane = ?3 AND rank = {}
+               AND NOT EXISTS (SELECT 1 FROM job u WHERE u.tenant = ?1 AND u.partner = ?2
+                 AND u.lane = ?3 AND u.rank = {} AND u.chain = c.chain)
+             ORDER BY seq LIMIT 1",
+            at::CANCEL,
+            at::UNCLEAR
+        ))?
+        .query_row(params![lane.tenant, lane.partner, lane.key], head)
+        .optional()?;
+    Ok(passes.or(first))
+}
+
+/// Looks up the head of a lane and how it stands. Lanes whose heads wait for a successor that stands
+/// here look again when that has changed.
+pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusqlite::Result<()> {
+    type Before = (i64, i64, Option<i64>);
+    let name = params![lane.tenant, lane.partner, lane.key];
+    let before: Option<Before> = connection
         .prepare_cached(
-            "UPDATE job SET state = ?2, rank = ?3, reason = CASE WHEN ?4 IS NULL THEN reason ELSE nullif(?4, '') END, due = ifnull(?5, due),
-               held = ?6, lease_until = NULL, worker = NULL, settled = ?7,
-               awaits = CASE WHEN ?8 THEN awaits END, awaits_until = CASE WHEN ?8 THEN awaits_until END
-             WHERE seq = ?1",
+            "SELECT head, mode, succeeds FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
         )?
-        .execute(params![
-            place.seq,
-            to.to.as_str(),
-            rank(to.to, place.purpose, to.held, awaits),
-            to.reason,
-            to.due,
-            to.held,
-            settled,
-            awaits,
-        ])?;
-    count(connection, &place.tenant, &place.partner, place.state, -1)?;
-    count(connection, &place.tenant, &place.partner, to.to, 1)?;
-    refresh(
-        connection,
-        &place.tenant,
-        &place.partner,
-        &place.lane,
-        to.now,
-    )?;
-    if !to.to.is_open() || to.held {
-        released(connection, place, to.to, to.now)?;
+        .query_row(name, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+        .optional()?;
+    let after = match first(connection, lane)? {
+        None => {
+            if before.is_some() {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+                    )?
+                    .execute(name)?;
+            }
+            None
+        }
+        Some(head) => {
+            let mode = mode(connection, lane, &head, now)?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                     ON CONFLICT DO UPDATE SET head = ?4, mode = ?5, due = ?6, priority = ?7, succeeds = ?8",
+                )?
+                .execute(params![
+                    lane.tenant,
+                    lane.partner,
+                    lane.key,
+                    head.seq,
+                    mode,
+                    head.due,
+                    head.priority,
+                    head.succeeds
+                ])?;
+            Some((head.seq, mode, head.succeeds))
+        }
+    };
+    let goes = |l: Option<Before>| l.map(|(seq, mode, s)| (seq, mode != mode::HELD_BACK, s));
+    if goes(before) == goes(after) {
+        return Ok(());
+    }
+    for (seq, _, succeeds) in [before, after].into_iter().flatten() {
+        if succeeds.is_some() {
+            let (kind, record): (String, String) = connection
+                .prepare_cached("SELECT kind, record FROM job WHERE seq = ?1")?
+                .query_row([seq], |r| Ok((r.get(0)?, r.get(1)?)))?;
+            for other in needing(connection, lane.tenant, lane.partner, &kind, &record)? {
+                refresh(
+                    connection,
+                    Lane {
+                        key: &other,
+                        ..lane
+                    },
+                    now,
+                )?;
+            }
+        }
     }
     Ok(())
 }
 
-/// Adds to the counter of a state.
-pub(super) fn count(
+fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusqlite::Result<i64> {
+    if head.rank == at::LEASED {
+        return Ok(mode::IN_FLIGHT);
+    }
+    let bound = head.state == State::Waiting && head.purpose != Purpose::Cancel;
+    if bound
+        && (needs(connection, lane, head.seq)?
+            || holds(connection, lane, head.client.as_deref(), head.seq)?)
+    {
+        return Ok(mode::HELD_BACK);
+    }
+    Ok(if head.due > now {
+        mode::LATER
+    } else {
+        mode::READY
+    })
+}
+
+/// Lanes at a partner whose heads need a record.
+pub(super) fn needing(
     connection: &Connection,
     tenant: &str,
     partner: &str,
-    state: State,
-    by: i64,
-) -> rusqlite::Result<()> {
+    kind: &str,
+    record: &str,
+) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached(
-            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET n = n + ?4",
+            "SELECT l.lane FROM need n CROSS JOIN lane l ON l.tenant = n.tenant AND l.head = n.job
+             WHERE n.tenant = ?1 AND n.partner = ?2 AND n.kind = ?3 AND n.record = ?4",
         )?
-        .execute(params![tenant, partner, state.as_str(), by])?;
-    Ok(())
-}
-
-/// A job has ended or left its lane: lanes whose heads waited for it, or were held by it, look again.
-fn released(connection: &Connection, place: &Place, to: State, now: i64) -> rusqlite::Result<()> {
-    let mut waiting: Vec<(String, String)> = connection
-        .prepare_cached(
-            "SELECT j.partner, j.lane FROM need n JOIN job j ON j.seq = n.job
-             WHERE n.tenant = ?1 AND n.partner = ?2 AND n.kind = ?3 AND n.record = ?4 AND j.rank IS NOT NULL",
-        )?
-        .query_map(
-            params![place.tenant, place.partner, place.kind, place.record],
-            |r| Ok((r.get(0)?, r.get(1)?)),
-        )?
-        .collect::<rusqlite::Result<_>>()?;
-    // A merge that is parked holds on: it has not arrived.
-    if matches!(to, State::Done | State::Cancelled | State::Superseded) {
-        let clients: Vec<String> = connection
-            .prepare_cached("DELETE FROM hold WHERE tenant = ?1 AND job = ?2 RETURNING client")?
-            .query_map(params![place.tenant, place.seq], |r| r.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        for client in clients {
-            waiting.extend(of_client(
-                connection,
-                &place.tenant,
-                &place.partner,
-                &client,
-            )?);
-        }
-    }
-    waiting.sort_unstable();
-    waiting.dedup();
-    for (partner, lane) in waiting {
-        refresh(connection, &place.tenant, &partner, &lane, now)?;
-    }
-    Ok(())
+        .query_map(params![tenant, partner, kind, record], |r| r.get(0))?
+        .collect()
 }
 
 /// The lanes at a partner in which a client's jobs stand.
@@ -170,117 +224,146 @@ pub(super) fn of_client(
     tenant: &str,
     partner: &str,
     client: &str,
-) -> rusqlite::Result<Vec<(String, String)>> {
+) -> rusqlite::Result<Vec<String>> {
     connection
         .prepare_cached(
-            "SELECT DISTINCT partner, lane FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3
+            "SELECT DISTINCT lane FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3
                AND state IN ('waiting', 'sending', 'asking', 'parked') AND rank IS NOT NULL",
         )?
-        .query_map(params![tenant, client, partner], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })?
+        .query_map(params![tenant, client, partner], |r| r.get(0))?
         .collect()
 }
 
-/// Looks up the head of a lane and how it stands.
-pub(super) fn refresh(
-    connection: &Connection,
-    tenant: &str,
-    partner: &str,
-    lane: &str,
-    now: i64,
-) -> rusqlite::Result<()> {
-    type Head = (i64, String, i64, i64, String, Option<String>, Option<i64>);
-    let head: Option<Head> = connection
-        .prepare_cached(
-            "SELECT seq, state, due, priority, purpose, client, lease_until FROM job
-             WHERE tenant = ?1 AND partner = ?2 AND lane = ?3 AND rank IS NOT NULL
-             ORDER BY rank, seq LIMIT 1",
-        )?
-        .query_row(params![tenant, partner, lane], |r| {
-            Ok((
-                r.get(0)?,
-                r.get(1)?,
-                r.get(2)?,
-                r.get(3)?,
-                r.get(4)?,
-                r.get(5)?,
-                r.get(6)?,
-            ))
-        })
-        .optional()?;
-    let Some((seq, state, due, priority, purpose, client, lease)) = head else {
-        connection
-            .prepare_cached("DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3")?
-            .execute(params![tenant, partner, lane])?;
-        return Ok(());
-    };
-    let mode = if lease.is_some() || state == State::Sending.as_str() {
-        mode::IN_FLIGHT
-    } else if state == State::Waiting.as_str()
-        && purpose != Purpose::Cancel.as_str()
-        && (needs(connection, tenant, partner, seq)?
-            || holds(connection, tenant, partner, client.as_deref(), seq)?)
-    {
-        mode::HELD_BACK
-    } else if due > now {
-        mode::LATER
-    } else {
-        mode::READY
-    };
-    connection
-        .prepare_cached(
-            "INSERT INTO lane (tenant, partner, lane, head, mode, due, priority)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT DO UPDATE SET head = ?4, mode = ?5, due = ?6, priority = ?7",
-        )?
-        .execute(params![tenant, partner, lane, seq, mode, due, priority])?;
-    Ok(())
-}
-
-/// Whether something that the job refers to has no row at the partner and an open job there, before it.
-pub(super) fn needs(
-    connection: &Connection,
-    tenant: &str,
-    partner: &str,
-    seq: i64,
-) -> rusqlite::Result<bool> {
+/// Whether something that the job refers to is not known at the partner and on its way there: by an
+/// open job accepted before it, or by the successor of one (contracts section 5). A successor counts
+/// while it heads another lane and nothing holds it back.
+pub(super) fn needs(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM need n
                WHERE n.tenant = ?1 AND n.job = ?3
                  AND NOT EXISTS (SELECT 1 FROM job d WHERE d.tenant = ?1 AND d.partner = ?2
                    AND d.kind = n.kind AND d.record = n.record AND d.state = 'done')
-                 AND EXISTS (SELECT 1 FROM job o WHERE o.tenant = ?1 AND o.partner = ?2
-                   AND o.kind = n.kind AND o.record = n.record
-                   AND o.state IN ('waiting', 'sending', 'asking') AND o.held = 0 AND o.seq < ?3))",
+                 AND (EXISTS (SELECT 1 FROM job o WHERE o.tenant = ?1 AND o.partner = ?2
+                     AND o.kind = n.kind AND o.record = n.record
+                     AND o.state IN ('waiting', 'sending', 'asking') AND o.held = 0 AND o.seq < ?3)
+                   OR EXISTS (SELECT 1 FROM job s CROSS JOIN lane l INDEXED BY lane_head
+                       ON l.tenant = ?1 AND l.head = s.seq
+                     WHERE s.tenant = ?1 AND s.partner = ?2 AND s.kind = n.kind AND s.record = n.record
+                       AND s.state IN ('waiting', 'sending', 'asking') AND s.held = 0 AND s.seq > ?3
+                       AND s.succeeds < ?3 AND l.mode <> 3 AND l.lane <> ?4)))",
         )?
-        .query_row(params![tenant, partner, seq], |r| r.get(0))
+        .query_row(params![lane.tenant, lane.partner, seq, lane.key], |r| {
+            r.get(0)
+        })
 }
 
-/// Whether a merge that is on its way to the partner holds the client.
+/// Whether a merge that is on its way to the partner holds the client. Accepted earlier or later, the
+/// client's jobs wait, except what this or an older merge waits for itself, directly or through others:
+/// so the oldest merge always gets on. A merge is held by older merges of either of its patients.
 pub(super) fn holds(
     connection: &Connection,
-    tenant: &str,
-    partner: &str,
+    lane: Lane<'_>,
     client: Option<&str>,
     seq: i64,
 ) -> rusqlite::Result<bool> {
+    let merging: Option<i64> = connection
+        .prepare_cached("SELECT 1 FROM hold WHERE tenant = ?1 AND job = ?2 LIMIT 1")?
+        .query_row(params![lane.tenant, seq], |r| r.get(0))
+        .optional()?;
+    if merging.is_some() {
+        return connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM hold own JOIN hold h ON h.tenant = own.tenant
+                   AND h.partner = own.partner AND h.client = own.client AND h.job < own.job
+                 WHERE own.tenant = ?1 AND own.job = ?2)",
+            )?
+            .query_row(params![lane.tenant, seq], |r| r.get(0));
+    }
     let Some(client) = client else {
         return Ok(false);
     };
-    // Not by its own job; what was accepted before the merge waits, too.
+    let oldest: Option<i64> = connection
+        .prepare_cached(
+            "SELECT min(job) FROM hold WHERE tenant = ?1 AND partner = ?2 AND client = ?3",
+        )?
+        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))?;
+    let Some(oldest) = oldest else {
+        return Ok(false);
+    };
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM hold WHERE tenant = ?1 AND partner = ?2 AND client = ?3)
-               AND NOT EXISTS (SELECT 1 FROM hold WHERE tenant = ?1 AND job = ?4)",
+            "WITH RECURSIVE waits (seq) AS (
+               SELECT job FROM hold WHERE tenant = ?1 AND partner = ?2 AND job <= ?3
+               UNION
+               SELECT o.seq FROM waits w CROSS JOIN job j ON j.seq = w.seq
+                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.lane = j.lane
+                   AND o.rank IS NOT NULL AND (o.rank, o.seq) < (j.rank, j.seq)
+               UNION
+               SELECT o.seq FROM waits w CROSS JOIN need n ON n.tenant = ?1 AND n.job = w.seq
+                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.kind = n.kind
+                   AND o.record = n.record AND o.state IN ('waiting', 'sending', 'asking')
+                   AND o.held = 0 AND (o.seq < w.seq OR o.succeeds < w.seq))
+             SELECT NOT EXISTS (SELECT 1 FROM waits WHERE seq = ?4)",
         )?
-        .query_row(params![tenant, partner, client, seq], |r| r.get(0))
+        .query_row(params![lane.tenant, lane.partner, oldest, seq], |r| {
+            r.get(0)
+        })
 }
 
-/// Lanes whose head has become due are ready now.
-pub(super) fn ripen(connection: &Connection, now: i64) -> rusqlite::Result<usize> {
+/// Looks again at the lanes of all patients whom merges hold at a partner.
+pub(super) fn refresh_held(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    let clients: Vec<String> = connection
+        .prepare_cached("SELECT DISTINCT client FROM hold WHERE tenant = ?1 AND partner = ?2")?
+        .query_map(params![tenant, partner], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut keys = Vec::new();
+    for client in clients {
+        keys.extend(of_client(connection, tenant, partner, &client)?);
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    for key in keys {
+        let lane = Lane {
+            tenant,
+            partner,
+            key: &key,
+        };
+        refresh(connection, lane, now)?;
+    }
+    Ok(())
+}
+
+/// Whether a job may be among what a merge waits for: of a patient whom one holds, or of nobody.
+pub(super) fn matters_to_merges(
+    connection: &Connection,
+    lane: Lane<'_>,
+    client: Option<&str>,
+) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached("UPDATE lane SET mode = 0 WHERE mode = 2 AND due <= ?")?
-        .execute([now])
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM hold WHERE tenant = ?1 AND partner = ?2
+               AND client = ifnull(?3, client))",
+        )?
+        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))
+}
+
+/// Lanes of a partner whose heads have become due are ready now.
+pub(super) fn ripen(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE lane SET mode = 0 WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3",
+        )?
+        .execute(params![tenant, partner, now])?;
+    Ok(())
 }

@@ -5,26 +5,37 @@
 
 mod admit;
 mod claim;
+mod crosswalk;
+mod denials;
+mod jobs;
 mod lanes;
 mod people;
 mod raw;
 mod read;
+mod readers;
+mod refusals;
 mod report;
 mod rows;
 mod schema;
 mod seal;
+mod space;
+#[cfg(test)]
+mod tests;
+mod versions;
 mod views;
 mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::Notify;
 
+use self::readers::Readers;
+use self::space::Space;
 use crate::clock::Time;
 use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
@@ -39,10 +50,15 @@ use crate::sync::reason::Reason;
 /// How long an idempotency key is kept.
 const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Idempotency keys dropped in one go, at most, so that nobody waits long for the writer.
+const PRUNED_MAX: i64 = 10_000;
+
 /// The store.
 pub struct Sqlite {
-    writer: writer::Writer,
+    // Closed before the writer, who then is the last and leaves one file behind.
     readers: Readers,
+    writer: writer::Writer,
+    space: Space,
     changed: Arc<Notify>,
     /// Held as long as the store is open.
     _lock: File,
@@ -54,33 +70,55 @@ impl Sqlite {
     /// # Errors
     /// The file cannot be opened, another process has it, or a migration fails.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_by(path, writer::open)
+    }
+
+    /// As [`Sqlite::open`], but nothing waits for the disk.
+    #[cfg(test)]
+    fn open_for_tests(path: &Path) -> Result<Self, StoreError> {
+        Self::open_by(path, |path| {
+            let connection = writer::open(path)?;
+            connection.pragma_update(None, "synchronous", "OFF")?;
+            Ok(connection)
+        })
+    }
+
+    fn open_by(
+        path: &Path,
+        open: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
+    ) -> Result<Self, StoreError> {
         const OPERATION: &str = "open";
         let lock = lock(path)?;
-        let mut connection = writer::open(path).map_err(|e| failed(OPERATION, e))?;
+        let mut connection = open(path).map_err(|e| failed(OPERATION, e))?;
         schema::migrate(&mut connection).map_err(|e| failed(OPERATION, e))?;
         let changed = Arc::new(Notify::new());
         Ok(Sqlite {
             writer: writer::Writer::start(connection, changed.clone())
                 .map_err(|e| failed(OPERATION, e))?,
-            readers: Readers {
-                path: path.to_owned(),
-                idle: Mutex::default(),
-            },
+            readers: Readers::of(path),
+            space: Space::of(path),
             changed,
             _lock: lock,
         })
     }
 
-    /// Limits the database's size, so that tests can fill the disk.
-    ///
-    /// # Errors
-    /// As any call.
-    pub async fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
-        self.writer
-            .call("limit_pages", move |c| {
-                c.pragma_update(None, "max_page_count", pages)
-            })
-            .await
+    /// Several queries that see one moment.
+    fn read_at_once<T>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.readers
+            .read_at_once(work)
+            .map_err(|e| failed(operation, e))
+    }
+
+    /// Whether there is room for what comes in.
+    fn takes_in(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.space.is_short() {
+            return Err(StoreError::Full(operation));
+        }
+        Ok(())
     }
 
     fn read<T>(
@@ -111,43 +149,15 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// Read-only connections, made when needed, kept for the next. A read by key takes microseconds: it
-/// runs where it is asked for.
-struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
-}
-
-impl Readers {
-    fn read<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let connection = match taken {
-            Some(connection) => connection,
-            None => self.open()?,
-        };
-        let result = work(&connection);
-        idle().push(connection);
-        result
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        connection.busy_timeout(Duration::from_secs(5))?;
-        Ok(connection)
-    }
-}
-
 #[async_trait]
 impl Store for Sqlite {
     async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError> {
+        self.takes_in("admit")?;
         self.writer
-            .call("admit", move |c| admit::admit(c, &admission))
+            .call("admit", move |c| {
+                space::within_limit(c)?;
+                admit::admit(c, &admission)
+            })
             .await
     }
 
@@ -157,9 +167,13 @@ impl Store for Sqlite {
         raw: NewRaw,
         now: Time,
     ) -> Result<Received, StoreError> {
+        self.takes_in("receive")?;
         let tenant = tenant.clone();
         self.writer
-            .call("receive", move |c| raw::receive(c, &tenant, &raw, now))
+            .call("receive", move |c| {
+                space::within_limit(c)?;
+                raw::receive(c, &tenant, &raw, now)
+            })
             .await
     }
 
@@ -243,6 +257,18 @@ impl Store for Sqlite {
         self.read("resources", |c| read::resources(c, tenant, kind, id))
     }
 
+    async fn resource_versions(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        self.read("resource_versions", |c| {
+            read::resource_versions(c, tenant, resource_type, our_id, limit)
+        })
+    }
+
     async fn resource_owner(
         &self,
         tenant: &TenantId,
@@ -282,13 +308,17 @@ impl Store for Sqlite {
         self.read("denials", |c| read::denials(c, tenant, client))
     }
 
+    async fn denied_clients(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError> {
+        self.read("denied clients", |c| read::denied_clients(c, tenant))
+    }
+
     async fn crosswalk(
         &self,
         tenant: &TenantId,
         partner: &PartnerId,
         ours: &[(String, String)],
     ) -> Result<Vec<CrosswalkRow>, StoreError> {
-        self.read("crosswalk", |c| read::crosswalk(c, tenant, partner, ours))
+        self.read("crosswalk", |c| crosswalk::rows(c, tenant, partner, ours))
     }
 
     async fn crosswalk_back(
@@ -299,7 +329,7 @@ impl Store for Sqlite {
         their_id: &str,
     ) -> Result<Option<CrosswalkRow>, StoreError> {
         self.read("crosswalk_back", |c| {
-            read::crosswalk_back(c, tenant, partner, resource_type, their_id)
+            crosswalk::back(c, tenant, partner, resource_type, their_id)
         })
     }
 
@@ -319,7 +349,7 @@ impl Store for Sqlite {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Vec<Claimed>, StoreError> {
-        if request.room.is_empty() || !self.read("claim", |c| claim::anything(c, request.now))? {
+        if !self.read("claim", |c| claim::anything(c, &request))? {
             return Ok(Vec::new());
         }
         self.writer
@@ -349,6 +379,21 @@ impl Store for Sqlite {
 
     async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
         self.read("probes_due", |c| report::probes_due(c, now))
+    }
+
+    async fn probed(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        asked: Time,
+        again: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError> {
+        let (tenant, partner) = (tenant.clone(), partner.clone());
+        self.writer
+            .call("probed", move |c| {
+                report::probed(c, &tenant, &partner, asked, again)
+            })
+            .await
     }
 
     async fn pause(
@@ -390,7 +435,7 @@ impl Store for Sqlite {
         let tenant = tenant.clone();
         self.writer
             .call("count_refusals", move |c| {
-                read::count_refusals(c, &tenant, &refusals, now)
+                refusals::count(c, &tenant, &refusals, now)
             })
             .await
     }
@@ -410,7 +455,7 @@ impl Store for Sqlite {
         kind: &str,
         id: &str,
     ) -> Result<Option<Story>, StoreError> {
-        self.read("story", |c| views::story(c, tenant, kind, id))
+        self.read_at_once("story", |c| views::story(c, tenant, kind, id))
     }
 
     async fn status(
@@ -419,7 +464,7 @@ impl Store for Sqlite {
         now: Time,
         limit: usize,
     ) -> Result<Status, StoreError> {
-        self.read("status", |c| views::status(c, tenant, now, limit))
+        self.read_at_once("status", |c| views::status(c, tenant, now, limit))
     }
 
     async fn prune(&self, now: Time) -> Result<u64, StoreError> {
@@ -434,9 +479,12 @@ impl Store for Sqlite {
         self.writer
             .call("prune", move |c| {
                 let n = c
-                    .prepare_cached("DELETE FROM idempotency WHERE made < ?")?
-                    .execute([before])?;
-                Ok(rows::int(n as u64).unsigned_abs())
+                    .prepare_cached(
+                        "DELETE FROM idempotency WHERE (tenant, caller, key) IN (SELECT tenant, caller, key
+                           FROM idempotency WHERE made < ?1 LIMIT ?2)",
+                    )?
+                    .execute([before, PRUNED_MAX])?;
+                Ok(u64::try_from(n).unwrap_or(u64::MAX))
             })
             .await
     }

@@ -1,22 +1,31 @@
 //! What people do: acts on jobs, links of patients. Each act is kept with who and why.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::admit::put_crosswalk;
-use super::lanes::{self, Move, Place};
-use super::rows;
+use super::crosswalk;
+use super::jobs::{self, Move, Place};
+use super::seal::seal;
 use crate::clock::Time;
 use crate::ids::{JobId, TenantId};
 use crate::sync::job::{Purpose, Reach, State};
 use crate::sync::ports::{Act, CrosswalkRow};
 use crate::sync::reason::Reason;
 
-/// A job, as far as acts care.
-struct Case {
-    seq: i64,
-    unsure: bool,
-    leased: bool,
+/// Where an act leads.
+struct Outcome {
+    state: State,
+    reason: Reason,
     reach: Reach,
+}
+
+impl Outcome {
+    fn to(state: State, reach: Reach) -> Self {
+        Outcome {
+            state,
+            reason: Reason::ByPerson,
+            reach,
+        }
+    }
 }
 
 /// Carries out an act; `false` if the job's state does not allow it.
@@ -28,81 +37,120 @@ pub(super) fn act(
     by: (&str, &str),
     now: Time,
 ) -> rusqlite::Result<bool> {
-    let case = connection
-        .prepare_cached(
-            "SELECT seq, unsure, lease_until IS NOT NULL, reach FROM job WHERE tenant = ?1 AND id = ?2",
-        )?
-        .query_row(params![tenant.as_str(), job.as_str()], |r| {
-            Ok(Case {
-                seq: r.get(0)?,
-                unsure: r.get(1)?,
-                leased: r.get(2)?,
-                reach: rows::reach(r, 3)?,
-            })
-        })
-        .optional()?;
-    let Some(case) = case else { return Ok(false) };
-    let place = Place::of(connection, case.seq)?;
-    let Some((state, reach)) = outcome(act, &place, &case) else {
+    let Some(place) = Place::named(connection, tenant.as_str(), job.as_str())? else {
+        return Ok(false);
+    };
+    let Some(outcome) = outcome(connection, act, &place)? else {
         return Ok(false);
     };
     connection
         .prepare_cached("INSERT INTO act VALUES (?, ?, ?, ?, ?, ?)")?
         .execute(params![
             tenant.as_str(),
-            case.seq,
+            place.seq,
             word(act),
             by.0,
-            by.1,
+            seal(by.1.as_bytes()),
             now.micros()
         ])?;
-    let settles = act != Act::Cancel;
-    connection
-        .prepare_cached(
-            "UPDATE job SET reach = ?2, unsure = unsure AND NOT ?3,
-               attempts = CASE WHEN ?4 THEN 0 ELSE attempts END, asks = CASE WHEN ?4 THEN 0 ELSE asks END,
-               awaits = NULL, awaits_until = NULL
-             WHERE seq = ?1",
-        )?
-        .execute(params![
-            case.seq,
-            reach.as_str(),
-            settles,
-            state == State::Waiting
-        ])?;
-    lanes::go(
-        connection,
-        &place,
-        &Move {
-            to: state,
-            reason: Some(Reason::ByPerson.as_str()),
-            due: Some(now.micros()),
-            held: false,
-            now: now.micros(),
-        },
-    )?;
+    if outcome.state == State::Waiting {
+        connection
+            .prepare_cached("UPDATE job SET attempts = 0, asks = 0 WHERE seq = ?1")?
+            .execute([place.seq])?;
+    }
+    let to = Move {
+        // A cancelled job that is unclear stays so: it may be there.
+        unsure: (act != Act::Cancel).then_some(false),
+        reach: Some(outcome.reach),
+        ..Move::to(outcome.state, now.micros())
+    };
+    let to = to.because(outcome.reason).due(now.micros());
+    jobs::go(connection, &place, &to)?;
     Ok(true)
 }
 
 /// Where an act leads, if it is allowed.
-fn outcome(act: Act, place: &Place, case: &Case) -> Option<(State, Reach)> {
-    let rests = matches!(place.state, State::Waiting | State::Parked) && !case.leased;
-    let unclear = case.unsure
-        && matches!(place.state, State::Asking | State::Parked | State::Waiting)
-        && !case.leased;
-    match act {
-        Act::Retry if rests && !case.unsure => Some((State::Waiting, case.reach)),
-        Act::Cancel if (rests || place.state == State::Asking) && !case.leased => {
-            Some((State::Cancelled, case.reach))
-        }
-        Act::ResolveThere if unclear => Some((State::Done, Reach::There)),
-        // Known not to be there: a prescription parks until somebody sends it; a copy goes again.
-        Act::ResolveNotThere if unclear && place.purpose == Purpose::NewRx => {
-            Some((State::Parked, Reach::Not))
-        }
-        Act::ResolveNotThere if unclear => Some((State::Waiting, Reach::Not)),
-        Act::Retry | Act::Cancel | Act::ResolveThere | Act::ResolveNotThere => None,
+fn outcome(connection: &Connection, act: Act, place: &Place) -> rusqlite::Result<Option<Outcome>> {
+    let moves =
+        matches!(place.state, State::Waiting | State::Asking | State::Parked) && !place.leased;
+    if !moves {
+        return Ok(None);
     }
+    let awaits = place.awaits && place.state == State::Waiting;
+    Ok(match act {
+        Act::Retry if place.unsure || place.state == State::Asking || awaits => None,
+        Act::Retry if newer(connection, place)? => None,
+        Act::Retry => Some(Outcome::to(State::Waiting, place.reach)),
+        Act::Cancel => Some(Outcome::to(State::Cancelled, place.reach)),
+        Act::ResolveThere | Act::ResolveNotThere if !place.unsure => None,
+        Act::ResolveThere => Some(there(connection, place)?),
+        Act::ResolveNotThere => Some(not_there(connection, place)?),
+    })
+}
+
+/// The first open effect arrived. The others go by the ordinary road.
+fn there(connection: &Connection, place: &Place) -> rusqlite::Result<Outcome> {
+    let name = params![place.tenant, place.seq];
+    connection
+        .prepare_cached(
+            "UPDATE effect SET done = 1 WHERE tenant = ?1 AND job = ?2 AND n = (
+               SELECT min(n) FROM effect WHERE tenant = ?1 AND job = ?2 AND done = 0)",
+        )?
+        .execute(name)?;
+    let more: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM effect WHERE tenant = ?1 AND job = ?2 AND done = 0)",
+        )?
+        .query_row(name, |r| r.get(0))?;
+    Ok(if more {
+        Outcome::to(State::Waiting, Reach::Maybe)
+    } else {
+        Outcome::to(State::Done, Reach::There)
+    })
+}
+
+/// The first open effect did not arrive; earlier ones may have.
+fn not_there(connection: &Connection, place: &Place) -> rusqlite::Result<Outcome> {
+    let some: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM effect WHERE tenant = ?1 AND job = ?2 AND done = 1)",
+        )?
+        .query_row(params![place.tenant, place.seq], |r| r.get(0))?;
+    let reach = if some { Reach::Maybe } else { Reach::Not };
+    Ok(if newer(connection, place)? {
+        Outcome {
+            reason: Reason::Replaced,
+            ..Outcome::to(State::Superseded, reach)
+        }
+    } else if place.purpose == Purpose::NewRx {
+        // Known not to be there: it parks until somebody sends it.
+        Outcome::to(State::Parked, reach)
+    } else {
+        Outcome::to(State::Waiting, reach)
+    })
+}
+
+/// Whether a later job of the record, at the partner, stands or has arrived: then the older content
+/// must not follow it. A cancel is not content.
+fn newer(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
+    if place.purpose == Purpose::Cancel {
+        return Ok(false);
+    }
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM job WHERE tenant = ?1 AND partner = ?2 AND kind = ?3 AND record = ?4
+               AND state IN ('waiting', 'sending', 'asking', 'parked', 'done') AND seq > ?5)",
+        )?
+        .query_row(
+            params![
+                place.tenant,
+                place.partner,
+                place.kind,
+                place.record,
+                place.seq
+            ],
+            |r| r.get(0),
+        )
 }
 
 const fn word(act: Act) -> &'static str {
@@ -122,18 +170,20 @@ pub(super) fn link(
     client: Option<&str>,
     now: Time,
 ) -> rusqlite::Result<()> {
-    put_crosswalk(connection, tenant.as_str(), row)?;
+    crosswalk::put(connection, tenant.as_str(), row, now.micros())?;
     connection
         .prepare_cached(
             "UPDATE raw SET state = 'received', their_patient = NULL
-             WHERE tenant = ?1 AND state = 'unmatched' AND door = ?2 AND their_patient = ?3",
+             WHERE tenant = ?1 AND state = 'unmatched' AND state <> 'done' AND door = ?2
+               AND their_patient = ?3",
         )?
         .execute(params![tenant.as_str(), row.partner.as_str(), row.their_id])?;
     let Some(client) = client else { return Ok(()) };
     let parked: Vec<i64> = connection
         .prepare_cached(
             "SELECT seq FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3 AND reason IN (?4, ?5)
-               AND state IN ('waiting', 'sending', 'asking', 'parked') AND state = 'parked'",
+               AND state IN ('waiting', 'sending', 'asking', 'parked') AND state = 'parked'
+             ORDER BY seq",
         )?
         .query_map(
             params![
@@ -147,18 +197,10 @@ pub(super) fn link(
         )?
         .collect::<rusqlite::Result<_>>()?;
     for seq in parked {
-        let place = Place::of(connection, seq)?;
-        lanes::go(
-            connection,
-            &place,
-            &Move {
-                to: State::Waiting,
-                reason: Some(Reason::ByPerson.as_str()),
-                due: Some(now.micros()),
-                held: false,
-                now: now.micros(),
-            },
-        )?;
+        let to = Move::to(State::Waiting, now.micros())
+            .because(Reason::ByPerson)
+            .due(now.micros());
+        jobs::go(connection, &Place::of(connection, seq)?, &to)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::admit::put_raw;
+use super::crosswalk;
 use super::rows;
 use super::seal::seal;
 use crate::clock::Time;
@@ -44,7 +44,7 @@ pub(super) fn receive(
             .optional()?,
     };
     let Some(known) = known else {
-        put_raw(connection, t, raw, now.micros(), RawState::Received)?;
+        put(connection, t, raw, now.micros(), RawState::Received)?;
         return Ok(Received::New);
     };
     if known.raw.hash != raw.hash {
@@ -53,6 +53,33 @@ pub(super) fn receive(
             .execute(params![t, known.raw.id.as_str()])?;
     }
     Ok(Received::Repeat(Box::new(known)))
+}
+
+/// Writes bytes.
+pub(super) fn put(
+    connection: &Connection,
+    tenant: &str,
+    raw: &NewRaw,
+    now: i64,
+    state: RawState,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO raw (tenant, id, door, sender_id, media_type, body, hash, received, state)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            tenant,
+            raw.id.as_str(),
+            raw.door,
+            raw.sender_id,
+            raw.media_type,
+            seal(&raw.bytes),
+            raw.hash.0,
+            now,
+            state.as_str()
+        ])?;
+    Ok(())
 }
 
 /// What became of bytes that make no record, and what the sender was told.
@@ -65,6 +92,18 @@ pub(super) fn settle(
     unmatched: Option<&(PartnerId, String)>,
     given: Option<&Given>,
 ) -> rusqlite::Result<()> {
+    // Somebody may have linked the patient while the message was looked at: then it is looked at again.
+    let linked = match (state, unmatched) {
+        (RawState::Unmatched, Some((partner, their_id))) => {
+            crosswalk::back(connection, tenant, partner, "Patient", their_id)?.is_some()
+        }
+        _ => false,
+    };
+    let (state, unmatched) = if linked {
+        (RawState::Received, None)
+    } else {
+        (state, unmatched)
+    };
     let issues =
         (!issues.is_empty()).then(|| seal(&serde_json::to_vec(issues).unwrap_or_default()));
     connection
@@ -110,7 +149,7 @@ pub(super) fn left(
     connection
         .prepare_cached(
             "SELECT id FROM raw WHERE tenant = ?1 AND state = 'received' AND state <> 'done'
-               AND received < ?2 ORDER BY received LIMIT ?3",
+               AND (received < ?2 OR given_status IS NOT NULL) ORDER BY received LIMIT ?3",
         )?
         .query_map(
             params![

@@ -3,10 +3,10 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, int};
-use crate::clock::Time;
+use super::seal::open;
 use crate::ids::{Hash, PartnerId, TenantId};
 use crate::sync::job::{Chain, ChainJob, VersionRef};
-use crate::sync::ports::{CrosswalkRow, Denial, Given, ResourceRow, StoredVersion};
+use crate::sync::ports::{Denial, Given, ResourceRow, StoredVersion};
 
 pub(super) fn idempotent(
     connection: &Connection,
@@ -110,6 +110,26 @@ pub(super) fn resources(
         .collect()
 }
 
+pub(super) fn resource_versions(
+    connection: &Connection,
+    tenant: &TenantId,
+    resource_type: &str,
+    our_id: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    connection
+        .prepare_cached(
+            "SELECT record_version, body FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3
+             ORDER BY version DESC LIMIT ?4",
+        )?
+        .query_map(
+            params![tenant.as_str(), resource_type, our_id, limit],
+            |r| Ok((rows::number(r, 0)?, open(r.get(1)?)?)),
+        )?
+        .collect()
+}
+
 pub(super) fn resource_owner(
     connection: &Connection,
     tenant: &TenantId,
@@ -118,7 +138,8 @@ pub(super) fn resource_owner(
 ) -> rusqlite::Result<Option<(String, String)>> {
     connection
         .prepare_cached(
-            "SELECT kind, record FROM resource WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
+            "SELECT kind, record FROM resource INDEXED BY resource_id
+             WHERE tenant = ?1 AND type = ?2 AND id = ?3 LIMIT 1",
         )?
         .query_row(params![tenant.as_str(), resource_type, our_id], |r| {
             Ok((r.get(0)?, r.get(1)?))
@@ -186,6 +207,19 @@ pub(super) fn denials(
         .collect()
 }
 
+pub(super) fn denied_clients(
+    connection: &Connection,
+    tenant: &TenantId,
+) -> rusqlite::Result<Vec<String>> {
+    connection
+        .prepare_cached(
+            "SELECT DISTINCT client FROM denial
+             WHERE tenant = ?1 AND client IS NOT NULL AND open = 1 ORDER BY client",
+        )?
+        .query_map(params![tenant.as_str()], |r| r.get(0))?
+        .collect()
+}
+
 pub(super) fn denial(r: &rusqlite::Row<'_>) -> rusqlite::Result<Denial> {
     Ok(Denial {
         record: VersionRef {
@@ -197,49 +231,6 @@ pub(super) fn denial(r: &rusqlite::Row<'_>) -> rusqlite::Result<Denial> {
         client: r.get(4)?,
         why: r.get(5)?,
     })
-}
-
-pub(super) fn crosswalk(
-    connection: &Connection,
-    tenant: &TenantId,
-    partner: &PartnerId,
-    ours: &[(String, String)],
-) -> rusqlite::Result<Vec<CrosswalkRow>> {
-    let mut query = connection.prepare_cached(&format!(
-        "SELECT {} FROM crosswalk WHERE tenant = ?1 AND partner = ?2 AND type = ?3 AND our_id = ?4",
-        rows::CROSSWALK
-    ))?;
-    let mut out = Vec::new();
-    for (resource_type, our_id) in ours {
-        let row = query
-            .query_row(
-                params![tenant.as_str(), partner.as_str(), resource_type, our_id],
-                rows::crosswalk,
-            )
-            .optional()?;
-        out.extend(row);
-    }
-    Ok(out)
-}
-
-pub(super) fn crosswalk_back(
-    connection: &Connection,
-    tenant: &TenantId,
-    partner: &PartnerId,
-    resource_type: &str,
-    their_id: &str,
-) -> rusqlite::Result<Option<CrosswalkRow>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM crosswalk WHERE tenant = ?1 AND partner = ?2 AND type = ?3 AND their_id = ?4
-             LIMIT 1",
-            rows::CROSSWALK
-        ))?
-        .query_row(
-            params![tenant.as_str(), partner.as_str(), resource_type, their_id],
-            rows::crosswalk,
-        )
-        .optional()
 }
 
 pub(super) fn feed(
@@ -264,28 +255,4 @@ pub(super) fn feed(
             |r| Ok((r.get(12)?, rows::stored_version(r)?)),
         )?
         .collect()
-}
-
-/// Counts refused inputs.
-pub(super) fn count_refusals(
-    connection: &Connection,
-    tenant: &TenantId,
-    refusals: &[crate::sync::ports::Refusal],
-    now: Time,
-) -> rusqlite::Result<()> {
-    let mut put = connection.prepare_cached(
-        "INSERT INTO refusal VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6)
-         ON CONFLICT DO UPDATE SET n = n + 1, last = ?6",
-    )?;
-    for r in refusals {
-        put.execute(params![
-            tenant.as_str(),
-            r.kind,
-            r.rule,
-            r.pointer,
-            r.caller,
-            now.micros()
-        ])?;
-    }
-    Ok(())
 }

@@ -1,15 +1,14 @@
 //! A worker's report: attempt, outcome, next state, the partner's pause, in one transaction; nothing of
 //! it if the lease was lost.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
-use super::admit::put_crosswalk;
-use super::lanes::{self, Move, Place};
-use super::rows;
+use super::jobs::{self, Move, Place};
 use super::seal::seal;
+use super::{crosswalk, denials, lanes};
 use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
-use crate::sync::job::State;
+use crate::sync::job::{Reach, State};
 use crate::sync::ports::{AttemptRow, CrosswalkRow, EffectDone, Report, Reported, Settle};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::Verdict;
@@ -17,29 +16,27 @@ use crate::sync::verdict::Verdict;
 /// Writes a report.
 pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Reported> {
     let tenant = r.tenant.as_str();
-    let held: Option<(i64, i64, bool)> = connection
-        .prepare_cached(
-            "SELECT seq, token, lease_until IS NOT NULL FROM job WHERE tenant = ?1 AND id = ?2",
-        )?
-        .query_row(params![tenant, r.job.as_str()], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
-        .optional()?;
-    let Some((seq, token, leased)) = held else {
+    let Some(place) = Place::named(connection, tenant, r.job.as_str())? else {
         return Ok(Reported::LeaseLost);
     };
-    if token != r.token || !leased {
+    if place.token != r.token || !place.leased {
         return Ok(Reported::LeaseLost);
     }
-    let place = Place::of(connection, seq)?;
     if let Some(attempt) = &r.attempt {
-        put_attempt(connection, tenant, seq, attempt)?;
+        put_attempt(connection, tenant, place.seq, attempt)?;
         if matches!(attempt.verdict, Verdict::Accepted | Verdict::Pending) {
             success(connection, &place, r.now)?;
         }
     }
+    for effect in &r.not_needed {
+        let done = EffectDone {
+            effect: *effect,
+            remote: None,
+        };
+        put_effect_done(connection, &place, &done, r.now)?;
+    }
     if let Some(done) = &r.effect_done {
-        put_effect_done(connection, &place, done)?;
+        put_effect_done(connection, &place, done, r.now)?;
     }
     if let Some(settle) = &r.settle {
         put_settle(connection, &place, settle, r.now)?;
@@ -106,6 +103,7 @@ fn put_effect_done(
     connection: &Connection,
     place: &Place,
     done: &EffectDone,
+    now: Time,
 ) -> rusqlite::Result<()> {
     let their_id = done.remote.as_ref().map(|r| r.id.as_str());
     let (resource_type, our_id): (String, String) = connection
@@ -125,7 +123,7 @@ fn put_effect_done(
             their_id: remote.id.clone(),
             their_version: remote.version.clone(),
         };
-        put_crosswalk(connection, &place.tenant, &row)?;
+        crosswalk::put(connection, &place.tenant, &row, now.micros())?;
     }
     Ok(())
 }
@@ -136,19 +134,23 @@ fn put_settle(
     settle: &Settle,
     now: Time,
 ) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE job SET unsure = ?2, reach = ?3 WHERE seq = ?1")?
-        .execute(params![place.seq, settle.unsure, settle.reach.as_str()])?;
-    lanes::go(
+    // What the gate held while the client's consents changed is looked at again.
+    let held = settle.held && !denials::changed_since(connection, place)?;
+    let due = if settle.held && !held {
+        now.min(settle.due)
+    } else {
+        settle.due
+    };
+    let to = Move {
+        held,
+        unsure: Some(settle.unsure),
+        reach: Some(settle.reach),
+        ..Move::to(settle.state, now.micros())
+    };
+    jobs::go(
         connection,
         place,
-        &Move {
-            to: settle.state,
-            reason: Some(settle.reason.as_str()),
-            due: Some(settle.due.micros()),
-            held: settle.held,
-            now: now.micros(),
-        },
+        &to.because(settle.reason).due(due.micros()),
     )
 }
 
@@ -208,6 +210,30 @@ pub(super) fn probes_due(
         .collect()
 }
 
+/// What a probe found: the pause that it was asked about ends, or lasts on. A pause by a person, or one
+/// that an outage began since, stays.
+pub(super) fn probed(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+    asked: Time,
+    again: Option<(Time, Reason)>,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE partner SET paused_until = ?4, pause_reason = ?5
+             WHERE tenant = ?1 AND partner = ?2 AND paused_until <= ?3",
+        )?
+        .execute(params![
+            tenant.as_str(),
+            partner.as_str(),
+            asked.micros(),
+            again.map(|p| p.0.micros()),
+            again.map(|p| p.1.as_str())
+        ])?;
+    Ok(())
+}
+
 /// Leases that ran out, confirmations that did not come, prescriptions past their last send.
 pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64> {
     let now = now.micros();
@@ -217,46 +243,43 @@ pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64
             .query_map([now], |r| r.get(0))?
             .collect()
     };
-    let lost = of("SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?")?;
+    let lost = of("SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?1")?;
     for seq in &lost {
-        connection
-            .prepare_cached(
-                "UPDATE job SET unsure = 1, reach = 'maybe', token = token + 1 WHERE seq = ?",
-            )?
-            .execute([seq])?;
-        to(connection, *seq, State::Asking, Reason::LeaseLost, now)?;
+        let to = Move {
+            unsure: Some(true),
+            reach: Some(Reach::Maybe),
+            ..Move::to(State::Asking, now)
+        };
+        let to = to.because(Reason::LeaseLost).due(now);
+        jobs::go(connection, &Place::of(connection, *seq)?, &to)?;
     }
-    let silent = of("SELECT seq FROM job WHERE awaits_until IS NOT NULL AND awaits_until < ?")?;
-    for seq in silent {
-        to(connection, seq, State::Parked, Reason::CancelSilent, now)?;
-    }
+    let parks = |seqs: Vec<i64>, reason: Reason, frees: bool| -> rusqlite::Result<()> {
+        for seq in seqs {
+            let to = Move {
+                frees,
+                ..Move::to(State::Parked, now)
+            };
+            let to = to.because(reason).due(now);
+            jobs::go(connection, &Place::of(connection, seq)?, &to)?;
+        }
+        Ok(())
+    };
+    let silent = of(
+        "SELECT seq FROM job WHERE awaits_until IS NOT NULL AND awaits_until < ?1
+        AND state = 'waiting'",
+    )?;
+    parks(silent, Reason::CancelSilent, true)?;
     let late = of(
         "SELECT seq FROM job WHERE deadline IS NOT NULL AND state = 'waiting'
-        AND deadline < ? AND unsure = 0",
+        AND deadline < ?1 AND unsure = 0",
     )?;
-    for seq in late {
-        to(connection, seq, State::Parked, Reason::PastDeadline, now)?;
+    parks(late, Reason::PastDeadline, false)?;
+    let merging: Vec<(String, String)> = connection
+        .prepare_cached("SELECT DISTINCT tenant, partner FROM hold")?
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (tenant, partner) in merging {
+        lanes::refresh_held(connection, &tenant, &partner, now)?;
     }
-    Ok(rows::int(lost.len() as u64).unsigned_abs())
-}
-
-fn to(
-    connection: &Connection,
-    seq: i64,
-    state: State,
-    reason: Reason,
-    now: i64,
-) -> rusqlite::Result<()> {
-    let place = Place::of(connection, seq)?;
-    lanes::go(
-        connection,
-        &place,
-        &Move {
-            to: state,
-            reason: Some(reason.as_str()),
-            due: Some(now),
-            held: false,
-            now,
-        },
-    )
+    Ok(u64::try_from(lost.len()).unwrap_or(u64::MAX))
 }

@@ -34,11 +34,11 @@ CREATE TABLE leans (
 CREATE TABLE resource (
   tenant TEXT NOT NULL, type TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL,
   kind TEXT NOT NULL, record TEXT NOT NULL, part TEXT NOT NULL, record_version INTEGER NOT NULL,
-  updated INTEGER NOT NULL, profiles TEXT NOT NULL, body BLOB NOT NULL,
-  UNIQUE (tenant, type, id, version));
+  updated INTEGER NOT NULL, profiles TEXT NOT NULL, body BLOB NOT NULL);
+CREATE UNIQUE INDEX resource_id ON resource (tenant, type, id, version);
 CREATE INDEX resource_record ON resource (tenant, kind, record, type, id, version);
 CREATE TABLE feed (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL,
+  tenant TEXT NOT NULL, position INTEGER PRIMARY KEY AUTOINCREMENT,
   kind TEXT NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL);
 CREATE INDEX feed_tenant ON feed (tenant, position);
 CREATE TABLE idempotency (
@@ -47,10 +47,12 @@ CREATE TABLE idempotency (
   PRIMARY KEY (tenant, caller, key)) WITHOUT ROWID;
 CREATE INDEX idempotency_made ON idempotency (made);
 
--- Jobs. rank: the place in the lane: 0 in flight or unclear, 1 a cancel, 2 anything else; NULL when the
--- job does not stand in its lane (ended, parked, held by the gate, awaiting a confirmation).
+-- Jobs. rank: the place in the lane: 0 under a lease, 1 unclear, 2 a cancel, 3 anything else; NULL when
+-- the job does not stand in its lane (ended, parked, held by the gate, awaiting a confirmation).
+-- succeeds: the seq of the oldest unsent job of the record whose place it took. seen_rows: the newest
+-- version row when it was claimed, so that consents that came since are noticed.
 CREATE TABLE job (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT, tenant TEXT NOT NULL, id TEXT NOT NULL,
+  tenant TEXT NOT NULL, seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,
   partner TEXT NOT NULL, lane TEXT NOT NULL, chain TEXT NOT NULL,
   kind TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL, client TEXT,
   purpose TEXT NOT NULL, state TEXT NOT NULL, rank INTEGER, reason TEXT,
@@ -60,11 +62,12 @@ CREATE TABLE job (
   attempts INTEGER NOT NULL DEFAULT 0, asks INTEGER NOT NULL DEFAULT 0,
   unsure INTEGER NOT NULL DEFAULT 0, reach TEXT NOT NULL DEFAULT 'not', held INTEGER NOT NULL DEFAULT 0,
   token INTEGER NOT NULL DEFAULT 0, lease_until INTEGER, worker TEXT, settled INTEGER,
+  succeeds INTEGER, seen_rows INTEGER NOT NULL DEFAULT 0,
   UNIQUE (tenant, id));
 CREATE INDEX job_lane ON job (tenant, partner, lane, rank, seq) WHERE rank IS NOT NULL;
 CREATE INDEX job_chain ON job (tenant, chain, seq);
 CREATE INDEX job_record ON job (tenant, partner, kind, record, state);
-CREATE INDEX job_message ON job (tenant, partner, message) WHERE message IS NOT NULL;
+CREATE INDEX job_message ON job (tenant, message) WHERE message IS NOT NULL;
 CREATE INDEX job_awaits ON job (tenant, awaits) WHERE awaits IS NOT NULL;
 CREATE INDEX job_awaits_until ON job (awaits_until) WHERE awaits_until IS NOT NULL;
 CREATE INDEX job_lease ON job (lease_until) WHERE lease_until IS NOT NULL;
@@ -90,19 +93,19 @@ CREATE TABLE need (
   PRIMARY KEY (tenant, partner, kind, record, job)) WITHOUT ROWID;
 CREATE INDEX need_job ON need (tenant, job);
 CREATE TABLE act (
-  tenant TEXT NOT NULL, job INTEGER NOT NULL, act TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL,
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, act TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
   at INTEGER NOT NULL);
 CREATE INDEX act_job ON act (tenant, job);
 
 -- Lanes: the head of each line, so that no claim looks for older jobs. mode: 0 ready, 1 in flight or
--- leased, 2 not before due, 3 held back by what it needs or by its patient.
+-- leased, 2 not before due, 3 held back by what it needs or by its patient. succeeds: as its head's.
 CREATE TABLE lane (
   tenant TEXT NOT NULL, partner TEXT NOT NULL, lane TEXT NOT NULL, head INTEGER NOT NULL,
-  mode INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL,
+  mode INTEGER NOT NULL, due INTEGER NOT NULL, priority INTEGER NOT NULL, succeeds INTEGER,
   PRIMARY KEY (tenant, partner, lane)) WITHOUT ROWID;
 CREATE INDEX lane_ready ON lane (tenant, partner, priority, head) WHERE mode = 0;
-CREATE INDEX lane_later ON lane (due) WHERE mode = 2;
-CREATE INDEX lane_head ON lane (head);
+CREATE INDEX lane_later ON lane (tenant, partner, due) WHERE mode = 2;
+CREATE INDEX lane_head ON lane (tenant, head);
 CREATE TABLE hold (
   tenant TEXT NOT NULL, partner TEXT NOT NULL, client TEXT NOT NULL, job INTEGER NOT NULL,
   PRIMARY KEY (tenant, partner, client, job)) WITHOUT ROWID;
@@ -118,8 +121,9 @@ CREATE TABLE total (
 
 CREATE TABLE crosswalk (
   tenant TEXT NOT NULL, partner TEXT NOT NULL, type TEXT NOT NULL, our_id TEXT NOT NULL,
-  their_id TEXT NOT NULL, their_version TEXT, PRIMARY KEY (tenant, partner, type, our_id)) WITHOUT ROWID;
-CREATE INDEX crosswalk_back ON crosswalk (tenant, partner, type, their_id);
+  their_id TEXT NOT NULL, their_version TEXT, since INTEGER NOT NULL,
+  PRIMARY KEY (tenant, partner, type, our_id)) WITHOUT ROWID;
+CREATE INDEX crosswalk_back ON crosswalk (tenant, partner, type, their_id, since);
 CREATE TABLE denial (
   tenant TEXT NOT NULL, client TEXT, kind TEXT NOT NULL, record TEXT NOT NULL, version INTEGER NOT NULL,
   partner TEXT NOT NULL, why TEXT NOT NULL, open INTEGER NOT NULL,
@@ -131,15 +135,24 @@ CREATE TABLE refusal (
   PRIMARY KEY (tenant, kind, rule, pointer, caller)) WITHOUT ROWID;
 ";
 
+/// What marks a database file as one of this program ("IOPG").
+const APPLICATION: i32 = 0x494F_5047;
+
 /// Brings a database to the newest schema.
 ///
 /// # Errors
-/// A migration fails (nothing of it is kept), or the database is of a later program.
+/// A migration fails (nothing of it is kept), or the database is of another or a later program.
 pub fn migrate(
     connection: &mut Connection,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let have: u32 = connection.query_row("PRAGMA user_version", [], |r| r.get(0))?;
-    if have > u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX) {
+    let number = |sql: &str| connection.query_row(sql, [], |r| r.get::<_, i64>(0));
+    let have = number("PRAGMA user_version")?;
+    let ours = number("PRAGMA application_id")? == i64::from(APPLICATION);
+    let new = have == 0 && number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if !(ours || new) {
+        return Err("the file is a database of another program".into());
+    }
+    if have > i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) {
         return Err("the database was made by a later version of this program".into());
     }
     for (n, sql) in (1..).zip(MIGRATIONS) {
@@ -148,6 +161,7 @@ pub fn migrate(
         }
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
+        tx.pragma_update(None, "application_id", APPLICATION)?;
         tx.pragma_update(None, "user_version", n)?;
         tx.commit()?;
     }

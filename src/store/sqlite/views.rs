@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
+use super::lanes::{self, Lane};
+use super::read;
 use super::rows::{self, int};
-use super::{lanes, read};
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId, RawId, TenantId};
-use crate::sync::job::{EffectKind, State, VersionRef};
+use crate::sync::job::{EffectKind, Purpose, State, VersionRef};
 use crate::sync::ports::{
     EffectView, JobView, PartnerView, Refusal, Status, Story, TryView, Unmatched,
 };
@@ -20,7 +21,7 @@ const LIST_MAX: i64 = 1000;
 
 /// Columns of [`job`].
 const JOB: &str = "seq, id, partner, kind, record, version, purpose, state, reason, accepted, due, \
-     attempts, unsure, message, lane, client, held, awaits, lease_until";
+     attempts, unsure, message, lane, client, held, awaits, lease_until IS NOT NULL";
 
 /// A job at a glance, without its effects and attempts, and its seq and lane.
 struct Glance {
@@ -29,6 +30,7 @@ struct Glance {
     client: Option<String>,
     held: bool,
     awaits: Option<String>,
+    leased: bool,
     view: JobView,
 }
 
@@ -39,6 +41,7 @@ fn job(r: &Row<'_>) -> rusqlite::Result<Glance> {
         client: r.get(15)?,
         held: r.get(16)?,
         awaits: r.get(17)?,
+        leased: r.get(18)?,
         view: JobView {
             id: JobId::new(r.get_ref(1)?.as_str()?),
             partner: PartnerId::new(r.get_ref(2)?.as_str()?),
@@ -65,14 +68,19 @@ fn job(r: &Row<'_>) -> rusqlite::Result<Glance> {
 /// What holds a job back at this moment, exactly.
 fn blocked_by(connection: &Connection, tenant: &str, g: &Glance) -> rusqlite::Result<Vec<String>> {
     let mut out = Vec::new();
-    if g.view.state != State::Waiting {
+    if !matches!(g.view.state, State::Waiting | State::Asking) || g.leased {
         return Ok(out);
     }
     let partner = g.view.partner.as_str();
+    let lane = Lane {
+        tenant,
+        partner,
+        key: &g.lane,
+    };
     if g.held {
         out.push("gate: consent".to_owned());
     }
-    if let Some(message) = &g.awaits {
+    if let Some(message) = g.awaits.as_ref().filter(|_| g.view.state == State::Waiting) {
         out.push(format!("cancel: message {message} is not confirmed"));
     }
     let paused: Option<String> = connection
@@ -99,12 +107,15 @@ fn blocked_by(connection: &Connection, tenant: &str, g: &Glance) -> rusqlite::Re
     {
         out.push(format!("lane: job {head} goes first"));
     }
-    if lanes::needs(connection, tenant, partner, g.seq)? {
+    if g.view.state == State::Asking || g.view.purpose == Purpose::Cancel {
+        return Ok(out);
+    }
+    if lanes::needs(connection, lane, g.seq)? {
         let mut needs = connection.prepare_cached(
             "SELECT o.id, o.kind, o.record FROM need n JOIN job o ON o.tenant = n.tenant
                AND o.partner = ?2 AND o.kind = n.kind AND o.record = n.record
-             WHERE n.tenant = ?1 AND n.job = ?3 AND o.seq < ?3 AND o.held = 0
-               AND o.state IN ('waiting', 'sending', 'asking') LIMIT 10",
+             WHERE n.tenant = ?1 AND n.job = ?3 AND min(o.seq, ifnull(o.succeeds, o.seq)) < ?3
+               AND o.held = 0 AND o.state IN ('waiting', 'sending', 'asking') LIMIT 10",
         )?;
         let found = needs.query_map(params![tenant, partner, g.seq], |r| {
             Ok(format!(
@@ -118,7 +129,7 @@ fn blocked_by(connection: &Connection, tenant: &str, g: &Glance) -> rusqlite::Re
             out.push(need?);
         }
     }
-    if lanes::holds(connection, tenant, partner, g.client.as_deref(), g.seq)? {
+    if lanes::holds(connection, lane, g.client.as_deref(), g.seq)? {
         out.push("hold: a merge of the patient is on its way".to_owned());
     }
     Ok(out)
@@ -383,14 +394,16 @@ fn partners(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<Partn
             )?
             .query_row(params![tenant, name], |r| r.get::<_, Option<i64>>(0))?
             .map(Time::from_micros);
-        (entry.retrying, entry.held) = connection
-            .prepare_cached(
-                "SELECT ifnull(sum(attempts > 0), 0), ifnull(sum(held), 0) FROM job
-                 WHERE tenant = ?1 AND partner = ?2 AND state = 'waiting' AND (attempts > 0 OR held = 1)",
-            )?
-            .query_row(params![tenant, name], |r| {
-                Ok((rows::number(r, 0)?, rows::number(r, 1)?))
-            })?;
+    }
+    let mut tried = connection.prepare_cached(
+        "SELECT partner, sum(attempts > 0), sum(held) FROM job INDEXED BY job_retrying
+         WHERE tenant = ?1 AND state = 'waiting' AND (attempts > 0 OR held = 1) GROUP BY partner",
+    )?;
+    let mut found = tried.query([tenant])?;
+    while let Some(r) = found.next()? {
+        if let Some(entry) = all.get_mut(r.get_ref(0)?.as_str()?) {
+            (entry.retrying, entry.held) = (rows::number(r, 1)?, rows::number(r, 2)?);
+        }
     }
     Ok(all.into_values().collect())
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
@@ -22,9 +23,9 @@ const QUEUE_MAX: usize = 4096;
 
 /// Tells a caller how it ended, once that is known.
 type Finish = Box<dyn FnOnce(Option<&Failure>) + Send>;
-/// A call: does its work on the connection, or is told why there is none; whether it did its work, and
-/// how to tell.
-type Call = Box<dyn FnOnce(Result<&Connection, &Failure>) -> (bool, Finish) + Send>;
+/// A call: does its work on the connection, or is told why there is none; why it did not do its work, if
+/// it did not, and how to tell.
+type Call = Box<dyn FnOnce(Result<&Connection, &Failure>) -> (Option<Failure>, Finish) + Send>;
 
 /// Why a call did not happen.
 #[derive(Clone, Debug)]
@@ -37,7 +38,7 @@ impl Failure {
     fn of(error: &rusqlite::Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Failure::Full,
-            // SQLite's message names tables and columns, never values that we bind.
+            // What SQLite says names tables and columns, never values that we bind.
             _ => Failure::Other(error.to_string().into()),
         }
     }
@@ -60,7 +61,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread on a connection. `changed` rings after each commit.
+    /// Starts the thread on a connection. `changed` rings after each commit that changed something.
     ///
     /// # Errors
     /// No thread can be started.
@@ -94,7 +95,7 @@ impl Writer {
                     Err(_) => Err(Failure::Other("a call panicked".into())),
                 },
             };
-            let done = result.is_ok();
+            let failure = result.as_ref().err().cloned();
             let finish: Finish = Box::new(move |failure: Option<&Failure>| {
                 let outcome = match (result, failure) {
                     (Ok(value), None) => Ok(value),
@@ -104,7 +105,7 @@ impl Writer {
                 // Who no longer waits need not hear.
                 drop(tell.send(outcome));
             });
-            (done, finish)
+            (failure, finish)
         });
         let calls = self.calls.as_ref().ok_or(StoreError::Full(operation))?;
         match calls.try_send(call) {
@@ -140,56 +141,75 @@ fn write(connection: &Connection, queue: &Receiver<Call>, changed: &Notify) {
         {
             group.push(next);
         }
+        let before = connection.total_changes();
         commit(connection, group);
-        changed.notify_one();
+        if connection.total_changes() != before {
+            changed.notify_one();
+        }
     }
 }
 
-/// One group, one commit.
+/// One group, one commit. Whoever fails in it fails alone, as long as SQLite keeps the transaction.
 fn commit(connection: &Connection, group: Vec<Call>) {
     let mut finishes: Vec<Finish> = Vec::with_capacity(group.len());
     for call in group {
         if connection.is_autocommit()
-            && let Err(error) = begin(connection)
+            && let Err(error) = run(connection, "BEGIN IMMEDIATE")
         {
             let failure = Failure::of(&error);
             call(Err(&failure)).1(Some(&failure));
             continue;
         }
-        finishes.push(savepoint(connection, call));
-        if connection.is_autocommit() {
-            // SQLite gave the whole transaction up (a full disk): all that was in it is gone.
-            finishes.drain(..).for_each(|f| f(Some(&Failure::Full)));
+        let (finish, lost) = savepoint(connection, call);
+        finishes.push(finish);
+        if let Some(failure) = lost {
+            // All that was in the transaction is gone; nobody was told yes yet.
+            finishes.drain(..).for_each(|f| f(Some(&failure)));
         }
     }
     let mut failure = None;
     if !connection.is_autocommit()
-        && let Err(error) = connection.execute_batch("COMMIT")
+        && let Err(error) = run(connection, "COMMIT")
     {
         failure = Some(Failure::of(&error));
-        drop(connection.execute_batch("ROLLBACK"));
+        give_up(connection);
     }
     finishes.into_iter().for_each(|f| f(failure.as_ref()));
 }
 
-fn begin(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")
+/// One call in a savepoint of its own; why the whole transaction was lost by it, if it was.
+fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
+    if let Err(error) = run(connection, "SAVEPOINT one") {
+        let failure = Failure::of(&error);
+        give_up(connection);
+        return (call(Err(&failure)).1, Some(failure));
+    }
+    let (failure, finish) = call(Ok(connection));
+    if connection.is_autocommit() {
+        // SQLite gave the transaction up (a full disk, an I/O error).
+        return (finish, Some(failure.unwrap_or(Failure::Full)));
+    }
+    let undone = match failure {
+        Some(_) => run(connection, "ROLLBACK TO one"),
+        None => Ok(()),
+    };
+    if let Err(error) = undone.and_then(|()| run(connection, "RELEASE one")) {
+        give_up(connection);
+        return (finish, Some(Failure::of(&error)));
+    }
+    (finish, None)
 }
 
-fn savepoint(connection: &Connection, call: Call) -> Finish {
-    if let Err(error) = connection.execute_batch("SAVEPOINT one") {
-        return call(Err(&Failure::of(&error))).1;
-    }
-    let (done, finish) = call(Ok(connection));
+/// Runs a statement that gives no rows and is used again and again.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+/// Gives the transaction up, if there is one left.
+fn give_up(connection: &Connection) {
     if !connection.is_autocommit() {
-        let end = if done {
-            "RELEASE one"
-        } else {
-            "ROLLBACK TO one; RELEASE one"
-        };
-        drop(connection.execute_batch(end));
+        drop(connection.execute_batch("ROLLBACK"));
     }
-    finish
 }
 
 /// Opens the writing connection: WAL, FULL, and nobody else may write.
@@ -197,13 +217,26 @@ fn savepoint(connection: &Connection, call: Call) -> Finish {
 /// # Errors
 /// The file cannot be opened, or another process has it.
 pub fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.set_prepared_statement_cache_capacity(256);
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let mut connection = Connection::open(path)?;
+    tune(&mut connection)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
     Ok(connection)
+}
+
+/// What every connection has, reading or writing.
+///
+/// # Errors
+/// SQLite's.
+pub fn tune(connection: &mut Connection) -> rusqlite::Result<()> {
+    #[cfg(test)]
+    super::tests::plans::watch(connection)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    // Else a parameter that is compared with a column of a partial index's condition (`kind = ?`) makes
+    // SQLite prepare the statement anew at each execution.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))
 }

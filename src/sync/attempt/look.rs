@@ -3,15 +3,19 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Attempt, Hold, LEASE_MARGIN};
-use crate::ids::Hash;
-use crate::record::{Kind, MapEnv, Record, contract};
+use crate::ids::{Hash, PartnerId};
+use crate::record::{Context, Kind, MapEnv, Record, contract};
 use crate::sync::context::rebuild;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::Route;
 use crate::sync::job::{Effect, EffectKind, Purpose, State, payload_hash};
 use crate::sync::ports::{Rows, StoreError, StoredVersion};
 use crate::sync::reason::Reason;
+use crate::sync::relay::OTHER;
+use crate::sync::relay_law;
 
 impl Attempt<'_> {
     /// What is to be looked at before anything of the job is sent.
@@ -30,6 +34,9 @@ impl Attempt<'_> {
         let controlled = self.job.purpose == Purpose::NewRx;
         if gate::exempt(self.job.purpose) || (!self.job.guarded && !controlled) {
             return Ok(None);
+        }
+        if self.job.record.kind == OTHER {
+            return self.look_at_relay().await;
         }
         let Some((record, stored)) = self.record().await? else {
             return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
@@ -82,6 +89,44 @@ impl Attempt<'_> {
                 Word::Stay(_) => Some(Hold::Settle(State::Waiting, Reason::Consent, true)),
             },
         )
+    }
+
+    /// The gate, asked again about a relayed resource.
+    async fn look_at_relay(&self) -> Result<Option<Hold>, StoreError> {
+        let found = self
+            .house
+            .store
+            .versions(&self.tenant.id, std::slice::from_ref(&self.job.record))
+            .await?;
+        let Some(stored) = found.into_iter().flatten().next() else {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
+        };
+        let Ok(resource) = serde_json::from_slice::<Value>(&stored.body) else {
+            return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
+        };
+        let resource_type = resource["resourceType"].as_str().unwrap_or_default();
+        let source = PartnerId::new(&stored.origin);
+        let to = &self.member.partner.facts().id;
+        let routes: Vec<&Route> = self
+            .house
+            .relays_of(&self.tenant.id, &source)
+            .filter(|r| r.to == *to && r.relays(resource_type))
+            .collect();
+        let context = match &self.job.client {
+            Some(client) => {
+                let consents = relay_law::consents_of(self.house, self.tenant, client);
+                consents.await?.0
+            }
+            None => Context::default(),
+        };
+        let labels = relay_law::labels(&resource, &routes);
+        let env = self.tenant.env(self.house.clock.now());
+        let today = env.now.date_in(&env.zone);
+        let word = relay_law::ask(self.member, &routes, &resource, &labels, &context, today);
+        Ok(match word {
+            Word::Go(_) => None,
+            Word::Stay(_) => Some(Hold::Settle(State::Waiting, Reason::Consent, true)),
+        })
     }
 
     pub(super) async fn record(&self) -> Result<Option<(Record, StoredVersion)>, StoreError> {

@@ -6,11 +6,11 @@
 //! have run out; never decides what an answer means (see [`retry::decide`]).
 
 mod look;
+mod rest;
 
 use std::time::Duration;
 
 use crate::clock::Time;
-use crate::record::{Kind, Record};
 use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, Find, Reach, State};
@@ -42,6 +42,14 @@ pub struct Attempt<'a> {
     pub lease_ends: Duration,
 }
 
+/// What was heard of a send or a question.
+struct Heard {
+    asking: bool,
+    answer: Answer,
+    started: Time,
+    took: Duration,
+}
+
 /// What keeps a job from being sent now.
 enum Hold {
     /// It waits or parks, for this reason; the gate's hold is one.
@@ -61,15 +69,19 @@ impl Attempt<'_> {
         if self.job.state == State::Asking {
             return self.ask().await;
         }
-        if let Some(hold) = self.look().await? {
-            return self.held(hold).await;
+        if let Some(hold) = self.overtaken().await? {
+            return self.held(hold, 0).await;
         }
+        if let Some(hold) = self.look().await? {
+            return self.held(hold, 0).await;
+        }
+        let mut not_needed = Vec::new();
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
                 continue;
             }
             let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
-            if !self.one(effect, last).await? {
+            if !self.one(effect, last, &mut not_needed).await? {
                 return Ok(());
             }
         }
@@ -81,26 +93,47 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// One effect. Whether the next one is to be sent.
-    async fn one(&self, effect: &Effect, last: bool) -> Result<bool, StoreError> {
+    /// One effect. Whether the next one is to be sent. `not_needed`: effects before it that turned out
+    /// so, told with the next outcome.
+    async fn one(
+        &self,
+        effect: &Effect,
+        last: bool,
+        not_needed: &mut Vec<u32>,
+    ) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
-        match self.ready(effect, &rows) {
+        let ready = match self.survivor(effect).await? {
+            // Told before: their name for the merged patient is the survivor's, which is not to be
+            // written over.
+            Some(survivor) if self.name_there(effect, &rows) == Some(&survivor.id) => {
+                Some(Hold::Skip)
+            }
+            _ => self.ready(effect, &rows),
+        };
+        match ready {
             None => {}
             Some(Hold::Skip) => {
-                let done = self.effect_done(effect, None);
-                return self
-                    .report(None, Some(done), last.then(|| self.done(Reason::NotNeeded)))
-                    .await
-                    .map(|r| r == Reported::Stored && !last);
+                not_needed.push(effect.n);
+                if last {
+                    let report = Report {
+                        not_needed: std::mem::take(not_needed),
+                        settle: Some(self.done(Reason::NotNeeded)),
+                        ..self.empty(self.house.clock.now())
+                    };
+                    if self.house.store.report(report).await? == Reported::Stored {
+                        self.merged().await?;
+                    }
+                }
+                return Ok(!last);
             }
             Some(hold) => {
-                self.held(hold).await?;
+                self.held(hold, effect.n).await?;
                 return Ok(false);
             }
         }
-        let (answer, started, took) = self.timed(effect, &rows, false).await;
-        self.conclude(effect, last, false, answer, started, took)
-            .await
+        let heard = self.timed(effect, &rows, false).await;
+        let not_needed = std::mem::take(not_needed);
+        self.conclude(effect, last, heard, not_needed).await
     }
 
     /// Asks about the first open effect.
@@ -121,13 +154,11 @@ impl Attempt<'_> {
         if effect.what.find == Find::SameMessage
             && let Some(hold) = self.look().await?
         {
-            if let Hold::Settle(_, reason, held) = hold {
-                self.report(
-                    None,
-                    None,
-                    Some(self.to(State::Asking, reason, held, true, Reach::Maybe)),
-                )
-                .await?;
+            if let Hold::Settle(state, reason, held) = hold {
+                // Held by the gate: asked about when it opens. Else a person has to look.
+                let state = if held { State::Asking } else { state };
+                let settle = self.to(state, reason, held, true, Reach::Maybe);
+                self.report(None, None, Some(settle)).await?;
             }
             return Ok(());
         }
@@ -135,10 +166,8 @@ impl Attempt<'_> {
         if self.lease_is_over() {
             return Ok(());
         }
-        let (answer, started, took) = self.timed(effect, &rows, true).await;
-        let goes_on = self
-            .conclude(effect, last, true, answer, started, took)
-            .await?;
+        let heard = self.timed(effect, &rows, true).await;
+        let goes_on = self.conclude(effect, last, heard, Vec::new()).await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
             self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
@@ -147,7 +176,7 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    async fn timed(&self, effect: &Effect, rows: &Rows, asking: bool) -> (Answer, Time, Duration) {
+    async fn timed(&self, effect: &Effect, rows: &Rows, asking: bool) -> Heard {
         let started = self.house.clock.now();
         let delivery = Delivery {
             job: self.job,
@@ -168,8 +197,12 @@ impl Attempt<'_> {
         let answer = tokio::time::timeout(timeout + LEASE_MARGIN, sent)
             .await
             .unwrap_or_else(|_| Answer::new(Verdict::Unsure, Reason::TimedOut));
-        let took = self.house.clock.now().since(started);
-        (answer, started, took)
+        Heard {
+            asking,
+            answer,
+            started,
+            took: self.house.clock.now().since(started),
+        }
     }
 
     /// Writes what an answer means. Whether the next effect is to be sent.
@@ -177,11 +210,15 @@ impl Attempt<'_> {
         &self,
         effect: &Effect,
         last: bool,
-        asking: bool,
-        answer: Answer,
-        started: Time,
-        took: Duration,
+        heard: Heard,
+        not_needed: Vec<u32>,
     ) -> Result<bool, StoreError> {
+        let Heard {
+            asking,
+            answer,
+            started,
+            took,
+        } = heard;
         let now = self.house.clock.now();
         let facts = Facts {
             attempts: self.job.attempts,
@@ -200,21 +237,24 @@ impl Attempt<'_> {
         );
         observe(self.job, &answer, took);
         let accepted = matches!(decision.step, Step::Done(_));
-        if accepted {
+        let refused = answer.verdict == Verdict::Refused;
+        if accepted || refused {
             // Before the outcome is written: a crash between asks again, and hears it again.
             let told = self.member.partner.told(&effect.what, &answer);
+            let attempt = refused.then_some(self.job.attempts);
             self.doors
-                .told_by_answer(self.tenant, self.job, effect.n, told)
+                .told_by_answer(self.tenant, self.job, effect.n, attempt, told)
                 .await?;
         }
-        let done = accepted.then(|| self.effect_done(effect, answer.remote.clone()));
+        let remote = match self.survivor(effect).await? {
+            Some(survivor) if accepted => Some(survivor),
+            _ => answer.remote.clone(),
+        };
+        let done = accepted.then(|| self.effect_done(effect, remote));
         let settle = match decision.step {
             Step::Done(_) if !last => None,
-            Step::Done(reason) => {
-                self.finish().await?;
-                Some(self.done(reason))
-            }
-            step => Some(self.step(step, &decision)),
+            Step::Done(reason) => Some(self.done(reason)),
+            step => Some(self.rests(self.step(step, &decision, effect.n)).await?),
         };
         let row = AttemptRow {
             effect: effect.n,
@@ -230,27 +270,33 @@ impl Attempt<'_> {
         let report = Report {
             attempt: Some(row),
             effect_done: done,
+            not_needed,
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
             ..self.empty(now)
         };
         let stored = self.house.store.report(report).await? == Reported::Stored;
+        if let (true, true, Some(remote)) = (stored, accepted, answer.remote) {
+            self.patient_found(effect, remote).await?;
+        }
+        if stored && accepted && last {
+            self.merged().await?;
+        }
         Ok(stored && accepted && !last)
     }
 
-    /// Where a step leads.
-    fn step(&self, step: Step, decision: &Decision) -> Settle {
+    /// Where a step leads that was taken at an effect.
+    fn step(&self, step: Step, decision: &Decision, at: u32) -> Settle {
         let (state, due, reason) = match step {
             Step::Done(reason) => (State::Done, self.house.clock.now(), reason),
             Step::Wait { until, reason } => (State::Waiting, until, reason),
             Step::Ask { until, reason } => (State::Asking, until, reason),
             Step::Park(reason) => (State::Parked, self.house.clock.now(), reason),
         };
-        let some_done = self.job.effects.iter().any(|e| e.done);
         let reach = if state == State::Done {
             Reach::There
-        } else if decision.unsure || some_done {
+        } else if decision.unsure || self.sent_before(at) {
             Reach::Maybe
         } else {
             Reach::Not
@@ -265,53 +311,22 @@ impl Attempt<'_> {
         }
     }
 
-    async fn held(&self, hold: Hold) -> Result<(), StoreError> {
+    async fn held(&self, hold: Hold, at: u32) -> Result<(), StoreError> {
         if let Hold::Settle(state, reason, held) = hold {
-            let settle = self.to(state, reason, held, self.job.unsure, self.reach());
+            let reach = if self.job.unsure || self.sent_before(at) {
+                Reach::Maybe
+            } else {
+                Reach::Not
+            };
+            let settle = self.to(state, reason, held, self.job.unsure, reach);
+            let settle = self.rests(settle).await?;
             self.report(None, None, Some(settle)).await?;
-        }
-        Ok(())
-    }
-
-    /// After a merge arrived, the merged patient's name there is the survivor's (contracts section 6).
-    async fn finish(&self) -> Result<(), StoreError> {
-        if self.job.record.kind != Kind::ClientMerge.as_str() {
-            return Ok(());
-        }
-        let Some((Record::ClientMerge(merge), _)) = self.record().await? else {
-            return Ok(());
-        };
-        let env = self.tenant.env(self.house.clock.now());
-        let name = |client: &str| ("Patient".to_owned(), env.id(Kind::Client, client, ""));
-        let store = self.house.store.as_ref();
-        let survivor = name(&merge.survivor_client_no);
-        let rows = store
-            .crosswalk(&self.tenant.id, &self.job.partner, &[survivor])
-            .await?;
-        if let Some(mut row) = rows.into_iter().next() {
-            row.our_id = name(&merge.merged_client_no).1;
-            store
-                .link(
-                    &self.tenant.id,
-                    row,
-                    Some(merge.merged_client_no.clone()),
-                    env.now,
-                )
-                .await?;
         }
         Ok(())
     }
 
     fn policy(&self) -> Policy {
         serde_json::from_str(&self.job.policy).unwrap_or_else(|_| self.member.policy.clone())
-    }
-
-    fn reach(&self) -> Reach {
-        if self.job.unsure || self.job.effects.iter().any(|e| e.done) {
-            Reach::Maybe
-        } else {
-            Reach::Not
-        }
     }
 
     fn effect_done(
@@ -377,6 +392,7 @@ impl Attempt<'_> {
             token: self.job.token,
             attempt: None,
             effect_done: None,
+            not_needed: Vec::new(),
             settle: None,
             pause: None,
             partner_well: false,

@@ -24,6 +24,9 @@ use crate::sync::reason::Reason;
 
 use standing::{priority, same_record, standing, suspected, there};
 
+/// The origin of what comes through the clinic's door.
+pub const CLINIC: &str = "clinic";
+
 /// What is new, and all that is known about it.
 #[derive(Clone, Copy)]
 pub struct Fresh<'a> {
@@ -49,7 +52,7 @@ pub struct Fresh<'a> {
     pub jobs: &'a [ChainJob],
     /// Whether another record refers to it.
     pub referred_to: bool,
-    /// Who brought it: `clinic`, or a partner, to whom it does not go back.
+    /// Who brought it: [`CLINIC`], or a partner; it does not go back there.
     pub origin: &'a str,
     /// Only this partner (a denial decided anew).
     pub only: Option<&'a PartnerId>,
@@ -131,6 +134,10 @@ fn receivers<'a>(house: &'a House, fresh: &'a Fresh<'a>) -> Vec<(&'a Member, Vec
         let Some(member) = house.member(&fresh.tenant.id, &route.to) else {
             continue;
         };
+        // The clinic's own system has what it handed in itself.
+        if fresh.origin == CLINIC && member.partner.facts().style == Style::Clinic {
+            continue;
+        }
         match out
             .iter_mut()
             .find(|(m, _)| m.partner.facts().id == route.to)

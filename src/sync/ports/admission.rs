@@ -64,7 +64,9 @@ pub struct Admission {
     pub jobs: Vec<NewJob>,
     /// The record version that the jobs bring.
     pub for_record: VersionRef,
-    /// Denials to be noted.
+    /// Denials to be noted; with a version, older ones of the record are settled, whoever they name.
+    /// Refused as [`Admitted::Moved`] if a consent of the client is stored that the version's context
+    /// does not name: nobody would decide the denial anew.
     pub denials: Vec<Denial>,
     /// Open denials of `for_record` that this settles: partners.
     pub denials_settled: Vec<PartnerId>,
@@ -73,7 +75,8 @@ pub struct Admission {
     /// A pharmacy's answer to a cancel: (the cancel's message id, approved). Noted on the cancel's
     /// job; jobs that await it are released (approved) or parked with `CancelDenied`.
     pub confirms: Option<(MessageId, bool)>,
-    /// Patients (client numbers) held per partner until the given job of this admission is done.
+    /// Patients (client numbers) held per partner until the given job of this admission is done. What
+    /// that job waits for itself, directly or through others, is not held.
     pub holds: Vec<(PartnerId, String, JobId)>,
     /// Crosswalk rows that came with it (a relay, an echo's id).
     pub crosswalk: Vec<CrosswalkRow>,

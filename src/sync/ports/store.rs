@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Raw bytes by id.
     async fn raw(&self, tenant: &TenantId, raw: &RawId) -> Result<Option<StoredRaw>, StoreError>;
 
-    /// Raw bytes to be taken up again after a crash: received before `before` and not settled.
+    /// Raw bytes to be taken up again: received before `before` and not settled (after a crash), or
+    /// settled before and received again (their patient was linked), oldest first.
     async fn raws_left(
         &self,
         tenant: &TenantId,
@@ -137,6 +138,9 @@ pub trait Store: Send + Sync {
     /// Open denials of a client's records.
     async fn denials(&self, tenant: &TenantId, client: &str) -> Result<Vec<Denial>, StoreError>;
 
+    /// The clients who have open denials, each once.
+    async fn denied_clients(&self, tenant: &TenantId) -> Result<Vec<String>, StoreError>;
+
     /// Crosswalk rows of (type, our id) at a partner; those that exist.
     async fn crosswalk(
         &self,
@@ -144,6 +148,16 @@ pub trait Store: Send + Sync {
         partner: &PartnerId,
         ours: &[(String, String)],
     ) -> Result<Vec<CrosswalkRow>, StoreError>;
+
+    /// A resource as the last versions of its record made it, newest first, at most `limit`: (version of
+    /// the record, content).
+    async fn resource_versions(
+        &self,
+        tenant: &TenantId,
+        resource_type: &str,
+        our_id: &str,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
 
     /// Our id of (type, their id) at a partner.
     async fn crosswalk_back(
@@ -188,7 +202,17 @@ pub trait Store: Send + Sync {
     /// Partners whose pause by outage has ended and that want a probe.
     async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError>;
 
-    /// Pauses a partner (until, why) or ends its pause.
+    /// What a probe found of a partner that [`Store::probes_due`] named at `asked`: `None` ends its pause,
+    /// else it lasts until then. A pause by a person, or one that an outage began since, stays.
+    async fn probed(
+        &self,
+        tenant: &TenantId,
+        partner: &PartnerId,
+        asked: Time,
+        again: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError>;
+
+    /// A person pauses a partner (until, why) or ends its pause, whatever its cause.
     async fn pause(
         &self,
         tenant: &TenantId,

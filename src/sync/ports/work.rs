@@ -20,7 +20,7 @@ pub struct ClaimRequest {
     /// How long the lease lasts.
     pub lease: Duration,
     /// (tenant, partner, how many at most): partners with room. Paused partners are left out by the
-    /// store, except for one probe's worth when their pause has ended.
+    /// store until their pause is ended: by a person, by a probe, or by an answer to what was in flight.
     pub room: Vec<(TenantId, PartnerId, usize)>,
 }
 
@@ -69,6 +69,8 @@ pub struct Report {
     pub attempt: Option<AttemptRow>,
     /// The effect that is done now, if one is.
     pub effect_done: Option<EffectDone>,
+    /// Effects before it that turned out not to be needed: done, too.
+    pub not_needed: Vec<u32>,
     /// Where the job goes; `None`: it stays claimed and the next effect is sent.
     pub settle: Option<Settle>,
     /// Pause the partner until then, and probe.
@@ -110,13 +112,15 @@ pub enum Reported {
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
     /// Parked (or waiting): try again now, the schedule from its start. Refused for a job whose
-    /// outcome is unclear: resolve it first.
+    /// outcome is unclear (resolve it first), for one that waits for a cancel's confirmation, and for
+    /// one whose record has a newer job at the partner that was not cancelled or replaced: that goes.
     Retry,
     /// Waiting, asking or parked: never send it.
     Cancel,
-    /// Unclear: the partner has it.
+    /// Unclear: the partner has it. What else the job brings is sent.
     ResolveThere,
-    /// Unclear: the partner does not have it; it may be retried.
+    /// Unclear: the partner does not have it. It is sent again; a prescription parks until somebody
+    /// retries it; what a newer job of the record replaces is superseded.
     ResolveNotThere,
 }
 

@@ -69,6 +69,16 @@ impl Store for Fixed {
         Ok(())
     }
 
+    async fn probed(
+        &self,
+        _: &TenantId,
+        _: &PartnerId,
+        _: Time,
+        _: Option<(Time, Reason)>,
+    ) -> Result<(), StoreError> {
+        no("probed")
+    }
+
     async fn pause(
         &self,
         _: &TenantId,
@@ -178,6 +188,16 @@ impl Store for Fixed {
         no("resources")
     }
 
+    async fn resource_versions(
+        &self,
+        _: &TenantId,
+        _: &str,
+        _: &str,
+        _: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        no("resource_versions")
+    }
+
     async fn resource_owner(
         &self,
         _: &TenantId,
@@ -206,6 +226,10 @@ impl Store for Fixed {
 
     async fn denials(&self, _: &TenantId, _: &str) -> Result<Vec<Denial>, StoreError> {
         no("denials")
+    }
+
+    async fn denied_clients(&self, _: &TenantId) -> Result<Vec<String>, StoreError> {
+        no("denied clients")
     }
 
     async fn crosswalk(

@@ -8,10 +8,11 @@
 mod fake;
 mod log;
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fhir_gateway::app::{self, Drive, Running};
@@ -20,6 +21,7 @@ use fhir_gateway::config::Config;
 use fhir_gateway::ids::TenantId;
 use fhir_gateway::partner::wire::{Ask, Credential, Http, HttpSettings};
 use fhir_gateway::phi::Secret;
+use fhir_gateway::sync::house::House;
 use fhir_gateway::sync::ports::Store;
 use fhir_gateway::telemetry;
 use fhir_gateway::web::TokenHash;
@@ -29,6 +31,8 @@ pub(crate) use fake::Fake;
 
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
+/// The tenant's key.
+pub(crate) const TENANT_KEY: [u8; 32] = [7; 32];
 /// 2026-11-24T12:00:00Z, where a [`Manual`] clock begins.
 pub(crate) const BEGIN: Time = Time::from_micros(1_795_521_600_000_000);
 
@@ -44,7 +48,7 @@ pub(crate) struct Setup {
     config: String,
     clock: Option<Arc<Manual>>,
     fakes: Vec<Fake>,
-    inbound: Vec<String>,
+    callers: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -54,7 +58,7 @@ impl Setup {
             config: String::new(),
             clock: Some(Arc::new(Manual::at(BEGIN))),
             fakes: Vec::new(),
-            inbound: Vec::new(),
+            callers: Vec::new(),
         }
     }
 
@@ -71,39 +75,58 @@ impl Setup {
         self
     }
 
+    /// One more caller, with these rights; its token is `{name}-token`.
+    pub(crate) fn caller(mut self, name: &str, rights: &str) -> Self {
+        self.callers.push((name.to_owned(), rights.to_owned()));
+        self
+    }
+
     /// A partner that is `fake`: its block is `toml` with `{url}` filled in, and a caller
     /// `{id}` may send as it.
     pub(crate) fn partner(mut self, id: &str, fake: &Fake, toml: &str) -> Self {
+        self.fakes.push(fake.clone());
+        self.partner_at(id, fake.url(), toml)
+    }
+
+    /// The same at an address: of a simulated partner, or of nobody.
+    pub(crate) fn partner_at(mut self, id: &str, url: &str, toml: &str) -> Self {
         let _ = writeln!(
             self.config,
             "[[partners]]\nid = \"{id}\"\n{}",
-            toml.replace("{url}", fake.url())
+            toml.replace("{url}", url)
         );
-        self.fakes.push(fake.clone());
-        self.inbound.push(id.to_owned());
-        self
+        self.caller(id, &format!("\"inbound:{id}\""))
+    }
+
+    /// A partner at any address: its block is `toml`, and a caller `{id}` may send as it.
+    pub(crate) fn block(mut self, id: &str, toml: &str) -> Self {
+        let _ = writeln!(self.config, "[[partners]]\nid = \"{id}\"\n{toml}");
+        self.caller(id, &format!("\"inbound:{id}\""))
+    }
+
+    /// The clock that the gateway will go by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        match &self.clock {
+            Some(manual) => Arc::<Manual>::clone(manual),
+            None => Arc::new(System::default()),
+        }
     }
 
     /// Starts it.
     pub(crate) async fn start(self) -> Gateway {
         log::capture();
         let folder = new_folder();
-        std::fs::write(folder.join("tenant.key"), [7; 32]).expect("a key file");
+        std::fs::write(folder.join("tenant.key"), TENANT_KEY).expect("a key file");
         let mut text = format!(
             "{}\n[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"gateway.db\"\nfree_mb_min = 1\n\
              [[tenants]]\nid = \"{TENANT}\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
              key_file = \"tenant.key\"\n",
             self.config
         );
-        let inbound: Vec<(String, String)> = self
-            .inbound
-            .iter()
-            .map(|id| (id.clone(), format!("\"inbound:{id}\"")))
-            .collect();
         let callers = CALLERS
             .iter()
             .map(|(n, r)| ((*n).to_owned(), (*r).to_owned()));
-        for (name, rights) in callers.chain(inbound) {
+        for (name, rights) in callers.chain(self.callers.clone()) {
             let hash = TokenHash::of(&format!("{name}-token")).hex();
             let _ = writeln!(
                 text,
@@ -111,11 +134,7 @@ impl Setup {
             );
         }
         let config = Config::parse(&text, &folder).expect("a good config");
-        let clock: Arc<dyn Clock> = match &self.clock {
-            Some(manual) => Arc::<Manual>::clone(manual),
-            None => Arc::new(System::default()),
-        };
-        let running = app::start(&config, clock, Drive::ByHand)
+        let running = app::start(&config, self.clock(), Drive::ByHand)
             .await
             .expect("a gateway");
         Gateway {
@@ -124,6 +143,7 @@ impl Setup {
             folder,
             config,
             fakes: self.fakes,
+            clients: Mutex::default(),
         }
     }
 }
@@ -164,11 +184,22 @@ pub(crate) struct Gateway {
     folder: PathBuf,
     config: Config,
     fakes: Vec<Fake>,
+    clients: Mutex<HashMap<String, Http>>,
 }
 
 impl Gateway {
     fn running(&self) -> &Running {
         self.running.as_ref().expect("it runs")
+    }
+
+    /// Its address, without a slash at its end.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.running().address)
+    }
+
+    /// The house: what a test does that no door does.
+    pub(crate) fn house(&self) -> Arc<House> {
+        Arc::clone(&self.running().house)
     }
 
     /// Moves the clock on.
@@ -204,6 +235,25 @@ impl Gateway {
         self.running = Some(running);
     }
 
+    /// The client of a caller, made once: each reads the system's certificates.
+    fn client(&self, caller: &str) -> Http {
+        let mut clients = self.clients.lock().expect("nobody panicked here");
+        let known = clients.entry(caller.to_owned()).or_insert_with(|| {
+            let credential = if caller.is_empty() {
+                Credential::None
+            } else {
+                Credential::Fixed(Secret::new(format!("{caller}-token")))
+            };
+            Http::new(&HttpSettings {
+                credential,
+                body_max: 16 << 20,
+                ..HttpSettings::default()
+            })
+            .expect("a client")
+        });
+        known.clone()
+    }
+
     /// One request, as the caller of that name; nobody if it is empty.
     pub(crate) async fn send(
         &self,
@@ -213,18 +263,8 @@ impl Gateway {
         headers: &[(&'static str, &str)],
         body: Option<(&str, Vec<u8>)>,
     ) -> Got {
-        let credential = if caller.is_empty() {
-            Credential::None
-        } else {
-            Credential::Fixed(Secret::new(format!("{caller}-token")))
-        };
-        let http = Http::new(&HttpSettings {
-            credential,
-            body_max: 16 << 20,
-            ..HttpSettings::default()
-        })
-        .expect("a client");
-        let url = format!("http://{}{path}", self.running().address);
+        let http = self.client(caller);
+        let url = format!("{}{path}", self.url());
         let ask = Ask {
             method,
             url: reqwest::Url::parse(&url).expect("an address"),
@@ -251,6 +291,46 @@ impl Gateway {
         let body = Some(("application/json", bytes));
         self.send(reqwest::Method::POST, path, caller, &[], body)
             .await
+    }
+
+    /// Submits what a fixture leans on, and then its record; all accepted.
+    pub(crate) async fn submit_whole(&self, kind: &str, whole: &Value) {
+        self.submit_context(&whole["context"]).await;
+        self.accepted(kind, &whole["record"]).await;
+    }
+
+    /// Submits what a fixture leans on; all accepted.
+    pub(crate) async fn submit_context(&self, context: &Value) {
+        const ROLES: &[(&str, &str)] = &[
+            ("client", "client"),
+            ("prescriber", "staff"),
+            ("staff", "staff"),
+            ("pharmacy", "pharmacy"),
+            ("laboratory", "laboratory"),
+            ("episode", "episode"),
+            ("consents", "consent"),
+            ("evaluation", "evaluation"),
+            ("orders", "medication-request"),
+        ];
+        for (role, of) in ROLES {
+            let there = match &context[*role] {
+                Value::Array(all) => all.clone(),
+                Value::Null => Vec::new(),
+                one => vec![one.clone()],
+            };
+            for record in there {
+                if *of == "evaluation" {
+                    let evaluator = record["evaluator_staff_id"].as_str().expect("who");
+                    self.accepted("staff", &fixture("staff", evaluator)).await;
+                }
+                self.accepted(of, &record).await;
+            }
+        }
+    }
+
+    async fn accepted(&self, kind: &str, record: &Value) {
+        let got = self.submit(kind, record).await;
+        assert_eq!(got.status, 202, "{kind}: {}", got.text());
     }
 
     /// Submits a record as the clinic's system.
@@ -310,12 +390,16 @@ fn new_folder() -> PathBuf {
 
 /// The record of a fixture: `fixtures/<kind>/<case>/record.json`.
 pub(crate) fn fixture(kind: &str, case: &str) -> Value {
+    fixture_whole(kind, case)["record"].take()
+}
+
+/// A fixture's record with its context.
+pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("fixtures")
         .join(kind)
         .join(case)
         .join("record.json");
     let bytes = std::fs::read(&path).expect("a fixture");
-    let mut whole: Value = serde_json::from_slice(&bytes).expect("JSON");
-    whole["record"].take()
+    serde_json::from_slice(&bytes).expect("JSON")
 }

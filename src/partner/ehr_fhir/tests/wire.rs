@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::demo::sim::Fault;
+use crate::partner::ehr_fhir::fill::fill;
 use crate::sync::job::Find;
 
 pub(super) const CONDITIONAL: &str = "create = \"conditional\"";
@@ -229,13 +230,20 @@ async fn a_search_reads_on_over_pages_and_passes_over_what_lacks_the_identifier(
     };
     let mut bench = Bench::new(SEARCH_FIRST, options).await;
     let mut effect = bench.effect("1");
-    let wanted = json!({"resourceType": "Observation", "identifier": identifier("observation", "M-1/item/1")});
+    let payload = effect.payload.as_ref().expect("a payload");
+    let mut wanted = fill(payload, &bench.rows).expect("filled");
+    wanted["extension"] = json!([{"url": "https://ehr.example/added", "valueBoolean": true}]);
     for n in 0..3 {
         bench.sim.put(json!({"resourceType": "Observation", "identifier": identifier("observation", &n.to_string())}));
     }
     let id = bench.sim.put(wanted);
     let answer = bench.ask(&effect).await;
-    assert_eq!(answer.remote.map(|r| r.id), Some(id));
+    assert_eq!(answer.remote.map(|r| r.id), Some(id.clone()));
+    // An older version of it is not what was sent.
+    bench
+        .sim
+        .edit("Observation", &id, |o| o["status"] = json!("preliminary"));
+    assert_eq!(bench.ask(&effect).await.reason, Reason::NotThere);
     // An EHR that does not know the parameter gives everything.
     bench.rows.retain(|(t, _), _| t == "Patient");
     effect.find = Find::Search(vec![("nonsense".into(), "1".into())]);

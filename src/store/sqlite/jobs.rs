@@ -1,0 +1,464 @@
+//! Jobs: made, moved, confirmed. Every change of a job's state goes through [`go`], which keeps what
+//! hangs on it: rank, counters, lanes, holds, those who waited.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::lanes::{self, Lane, Standing};
+use super::rows::{self, int};
+use super::seal::seal;
+use super::versions::total;
+use crate::sync::job::{NewEffect, NewJob, Purpose, Reach, State, VersionRef};
+use crate::sync::reason::Reason;
+
+/// A job, as far as moving it cares.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub(super) tenant: String,
+    pub(super) partner: String,
+    pub(super) lane: String,
+    pub(super) seq: i64,
+    pub(super) state: State,
+    pub(super) purpose: Purpose,
+    pub(super) kind: String,
+    pub(super) record: String,
+    pub(super) client: Option<String>,
+    pub(super) reach: Reach,
+    pub(super) held: bool,
+    pub(super) awaits: bool,
+    pub(super) unsure: bool,
+    pub(super) leased: bool,
+    pub(super) token: i64,
+    pub(super) seen_rows: i64,
+    succeeds: Option<i64>,
+}
+
+const PLACE: &str = "tenant, partner, lane, seq, state, purpose, kind, record, client, reach, held, \
+     awaits IS NOT NULL, unsure, lease_until IS NOT NULL, token, seen_rows, succeeds";
+
+fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
+    Ok(Place {
+        tenant: r.get(0)?,
+        partner: r.get(1)?,
+        lane: r.get(2)?,
+        seq: r.get(3)?,
+        state: rows::state(r, 4)?,
+        purpose: rows::purpose(r, 5)?,
+        kind: r.get(6)?,
+        record: r.get(7)?,
+        client: r.get(8)?,
+        reach: rows::reach(r, 9)?,
+        held: r.get(10)?,
+        awaits: r.get(11)?,
+        unsure: r.get(12)?,
+        leased: r.get(13)?,
+        token: r.get(14)?,
+        seen_rows: r.get(15)?,
+        succeeds: r.get(16)?,
+    })
+}
+
+impl Place {
+    /// The place of a job.
+    pub(super) fn of(connection: &Connection, seq: i64) -> rusqlite::Result<Place> {
+        connection
+            .prepare_cached(&format!("SELECT {PLACE} FROM job WHERE seq = ?1"))?
+            .query_row([seq], place)
+    }
+
+    /// The place of a job that somebody names; `None` if the tenant has no such job.
+    pub(super) fn named(
+        connection: &Connection,
+        tenant: &str,
+        id: &str,
+    ) -> rusqlite::Result<Option<Place>> {
+        connection
+            .prepare_cached(&format!(
+                "SELECT {PLACE} FROM job WHERE tenant = ?1 AND id = ?2"
+            ))?
+            .query_row(params![tenant, id], place)
+            .optional()
+    }
+
+    /// Its lane.
+    pub(super) fn lane(&self) -> Lane<'_> {
+        Lane {
+            tenant: &self.tenant,
+            partner: &self.partner,
+            key: &self.lane,
+        }
+    }
+
+    /// Its seq, or that of the oldest unsent job whose place it took.
+    pub(super) fn since(&self) -> i64 {
+        self.succeeds.map_or(self.seq, |s| s.min(self.seq))
+    }
+
+    /// Whether others wait for it to arrive.
+    fn on_its_way(&self) -> bool {
+        self.state.is_open() && !self.held
+    }
+}
+
+/// Where a job goes: its new state with all that hangs on it.
+#[derive(Clone, Debug)]
+pub(super) struct Move<'a> {
+    pub(super) to: State,
+    /// `None`: as it was; empty: none.
+    pub(super) reason: Option<&'a str>,
+    /// `None`: as it was.
+    pub(super) due: Option<i64>,
+    pub(super) held: bool,
+    /// `None`: as they were.
+    pub(super) unsure: Option<bool>,
+    pub(super) reach: Option<Reach>,
+    /// Whether what it awaited does not matter any more.
+    pub(super) frees: bool,
+    /// Until when and by whom it is leased from now on.
+    pub(super) lease: Option<(i64, &'a str)>,
+    pub(super) now: i64,
+}
+
+impl<'a> Move<'a> {
+    pub(super) fn to(state: State, now: i64) -> Self {
+        Move {
+            to: state,
+            reason: None,
+            due: None,
+            held: false,
+            unsure: None,
+            reach: None,
+            frees: false,
+            lease: None,
+            now,
+        }
+    }
+
+    pub(super) fn because(self, reason: Reason) -> Self {
+        Move {
+            reason: Some(reason.as_str()),
+            ..self
+        }
+    }
+
+    /// Without a reason from now on, due at once.
+    pub(super) fn afresh(self) -> Self {
+        Move {
+            reason: Some(""),
+            due: Some(self.now),
+            ..self
+        }
+    }
+
+    pub(super) fn due(self, due: i64) -> Self {
+        Move {
+            due: Some(due),
+            ..self
+        }
+    }
+
+    pub(super) fn freed(self) -> Self {
+        Move {
+            frees: true,
+            ..self
+        }
+    }
+}
+
+/// Moves a job: state, rank, counters, lane, and those who waited for it. A lease it had ends, and
+/// whoever had it finds that out by its token.
+pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusqlite::Result<()> {
+    let awaits = place.awaits && !to.frees && matches!(to.to, State::Waiting | State::Parked);
+    let rank = lanes::rank(Standing {
+        state: to.to,
+        purpose: place.purpose,
+        held: to.held,
+        awaits,
+        unsure: to.unsure.unwrap_or(place.unsure),
+        leased: to.lease.is_some(),
+    });
+    connection
+        .prepare_cached(
+            "UPDATE job SET state = ?2, rank = ?3,
+               reason = CASE WHEN ?4 IS NULL THEN reason ELSE nullif(?4, '') END,
+               due = ifnull(?5, due), held = ?6, lease_until = ?7, worker = ?8, settled = ?9,
+               unsure = ifnull(?10, unsure), reach = ifnull(?11, reach),
+               awaits = CASE WHEN ?12 THEN awaits END,
+               awaits_until = CASE WHEN ?12 THEN awaits_until END,
+               token = token + 1,
+               seen_rows = CASE WHEN ?7 IS NULL THEN seen_rows
+                 ELSE (SELECT ifnull(max(rowid), 0) FROM version) END
+             WHERE seq = ?1",
+        )?
+        .execute(params![
+            place.seq,
+            to.to.as_str(),
+            rank,
+            to.reason,
+            to.due,
+            to.held,
+            to.lease.map(|l| l.0),
+            to.lease.map(|l| l.1),
+            (!to.to.is_open()).then_some(to.now),
+            to.unsure,
+            to.reach.map(Reach::as_str),
+            awaits,
+        ])?;
+    if place.state != to.to {
+        count(connection, place, place.state, -1)?;
+        count(connection, place, to.to, 1)?;
+    }
+    let ended = matches!(to.to, State::Done | State::Cancelled | State::Superseded);
+    if ended {
+        connection
+            .prepare_cached("DELETE FROM need WHERE tenant = ?1 AND job = ?2")?
+            .execute(params![place.tenant, place.seq])?;
+    }
+    lanes::refresh(connection, place.lane(), to.now)?;
+    let mut others = Vec::new();
+    if place.on_its_way() != (to.to.is_open() && !to.held) {
+        others = lanes::needing(
+            connection,
+            &place.tenant,
+            &place.partner,
+            &place.kind,
+            &place.record,
+        )?;
+    }
+    // A merge that is parked holds on: it has not arrived.
+    if ended {
+        others.extend(unheld(connection, place)?);
+    }
+    others.sort_unstable();
+    others.dedup();
+    for key in others {
+        let lane = Lane {
+            key: &key,
+            ..place.lane()
+        };
+        lanes::refresh(connection, lane, to.now)?;
+    }
+    merges_look_again(connection, place.lane(), place.client.as_deref(), to.now)
+}
+
+/// What merges wait for has changed, perhaps.
+fn merges_look_again(
+    connection: &Connection,
+    lane: Lane<'_>,
+    client: Option<&str>,
+    now: i64,
+) -> rusqlite::Result<()> {
+    if lanes::matters_to_merges(connection, lane, client)? {
+        lanes::refresh_held(connection, lane.tenant, lane.partner, now)?;
+    }
+    Ok(())
+}
+
+/// Ends the holds of a job; the lanes in which the jobs of those patients stand.
+fn unheld(connection: &Connection, place: &Place) -> rusqlite::Result<Vec<String>> {
+    let clients: Vec<String> = connection
+        .prepare_cached("DELETE FROM hold WHERE tenant = ?1 AND job = ?2 RETURNING client")?
+        .query_map(params![place.tenant, place.seq], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut lanes = Vec::new();
+    for client in clients {
+        lanes.extend(lanes::of_client(
+            connection,
+            &place.tenant,
+            &place.partner,
+            &client,
+        )?);
+        // Younger merges of the patient are of another lane and perhaps of another patient.
+        let mut merges = connection.prepare_cached(
+            "SELECT j.lane FROM hold h JOIN job j ON j.seq = h.job
+             WHERE h.tenant = ?1 AND h.partner = ?2 AND h.client = ?3",
+        )?;
+        for lane in merges.query_map(params![place.tenant, place.partner, client], |r| r.get(0))? {
+            lanes.push(lane?);
+        }
+    }
+    Ok(lanes)
+}
+
+/// Adds to the counter of a state.
+fn count(connection: &Connection, place: &Place, state: State, by: i64) -> rusqlite::Result<()> {
+    add(connection, &place.tenant, &place.partner, state, by)
+}
+
+fn add(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    state: State,
+    by: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET n = n + ?4",
+        )?
+        .execute(params![tenant, partner, state.as_str(), by])?;
+    Ok(())
+}
+
+/// Whose job it is and what it brings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Brings<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) record: &'a VersionRef,
+    pub(super) client: Option<&'a str>,
+    /// The oldest unsent job of the record at the partner whose place it takes.
+    pub(super) succeeds: Option<i64>,
+    pub(super) now: i64,
+}
+
+/// Makes a job.
+pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusqlite::Result<()> {
+    let partner = job.partner.as_str();
+    // The answer to what it awaits may have come between the decision and now.
+    let answered = match &job.awaits {
+        Some(awaits) => confirmed(connection, b.tenant, awaits.message.as_str())?,
+        None => None,
+    };
+    let awaits = job.awaits.as_ref().filter(|_| answered.is_none());
+    let (state, reason) = match answered {
+        Some(false) if job.state == State::Waiting => (State::Parked, Some(Reason::CancelDenied)),
+        Some(true) if job.state == State::Waiting => (State::Waiting, None),
+        _ => (job.state, job.reason),
+    };
+    let rank = lanes::rank(Standing {
+        state,
+        purpose: job.purpose,
+        held: false,
+        awaits: awaits.is_some(),
+        unsure: false,
+        leased: false,
+    });
+    connection
+        .prepare_cached(
+            "INSERT INTO job (tenant, id, partner, lane, chain, kind, record, version, client, purpose,
+               state, rank, reason, due, deadline, priority, message, awaits, awaits_until, guarded,
+               policy, accepted, settled, succeeds)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+               ?19, ?20, ?21, ?22, ?23, ?24)",
+        )?
+        .execute(params![
+            b.tenant,
+            job.id.as_str(),
+            partner,
+            job.lane.0,
+            job.chain.0,
+            b.record.kind,
+            b.record.id,
+            int(b.record.version),
+            b.client,
+            job.purpose.as_str(),
+            state.as_str(),
+            rank,
+            reason.map(Reason::as_str),
+            job.due.micros(),
+            job.deadline.map(crate::clock::Time::micros),
+            job.priority,
+            job.message.as_ref().map(crate::ids::MessageId::as_str),
+            awaits.map(|a| a.message.as_str()),
+            awaits.map(|a| a.until.micros()),
+            job.guarded,
+            job.policy,
+            b.now,
+            (!state.is_open()).then_some(b.now),
+            b.succeeds,
+        ])?;
+    let seq = connection.last_insert_rowid();
+    for (n, effect) in job.effects.iter().enumerate() {
+        put_effect(connection, b.tenant, seq, n, effect)?;
+    }
+    let mut need =
+        connection.prepare_cached("INSERT OR IGNORE INTO need VALUES (?, ?, ?, ?, ?)")?;
+    for on in &job.needs {
+        need.execute(params![b.tenant, partner, on.kind, on.id, seq])?;
+    }
+    add(connection, b.tenant, partner, state, 1)?;
+    total(connection, b.tenant, "jobs", 1)?;
+    let lane = Lane {
+        tenant: b.tenant,
+        partner,
+        key: &job.lane.0,
+    };
+    lanes::refresh(connection, lane, b.now)?;
+    merges_look_again(connection, lane, b.client, b.now)
+}
+
+fn put_effect(
+    connection: &Connection,
+    tenant: &str,
+    job: i64,
+    n: usize,
+    effect: &NewEffect,
+) -> rusqlite::Result<()> {
+    let find = serde_json::to_string(&effect.find).unwrap_or_default();
+    let payload = effect.payload.as_ref();
+    let holes = payload.map(|p| serde_json::to_string(&p.holes).unwrap_or_default());
+    connection
+        .prepare_cached(
+            "INSERT INTO effect (tenant, job, n, kind, type, our_id, find, media_type, body, holes, hash)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            tenant,
+            job,
+            i64::try_from(n).unwrap_or(i64::MAX),
+            effect.kind.as_str(),
+            effect.resource_type,
+            effect.our_id,
+            find,
+            payload.map(|p| p.media_type.as_str()),
+            payload.map(|p| seal(&p.bytes)),
+            holes,
+            payload.map(|p| p.hash.0)
+        ])?;
+    Ok(())
+}
+
+/// What a pharmacy answered to a cancel, if it did.
+fn confirmed(
+    connection: &Connection,
+    tenant: &str,
+    message: &str,
+) -> rusqlite::Result<Option<bool>> {
+    connection
+        .prepare_cached(
+            "SELECT confirmed FROM job WHERE tenant = ?1 AND message = ?2 AND purpose = 'cancel'
+               AND confirmed IS NOT NULL",
+        )?
+        .query_row(params![tenant, message], |r| r.get(0))
+        .optional()
+}
+
+/// A pharmacy's answer to a cancel: releases or parks what awaits it.
+pub(super) fn confirm(
+    connection: &Connection,
+    tenant: &str,
+    message: &str,
+    approved: bool,
+    now: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE job SET confirmed = ?3 WHERE tenant = ?1 AND message = ?2 AND purpose = 'cancel'",
+        )?
+        .execute(params![tenant, message, approved])?;
+    let waiting: Vec<i64> = connection
+        .prepare_cached("SELECT seq FROM job WHERE tenant = ?1 AND awaits = ?2")?
+        .query_map(params![tenant, message], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for seq in waiting {
+        let place = Place::of(connection, seq)?;
+        let to = match (approved, place.state) {
+            (true, State::Waiting) => Move::to(State::Waiting, now).afresh(),
+            // Parked for another reason: that stays.
+            (true, state) => Move::to(state, now),
+            (false, _) => Move::to(State::Parked, now).because(Reason::CancelDenied),
+        };
+        go(connection, &place, &to.freed())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! A prescription that changed after it went: the old one is taken back first, and at most one is live.
+
+use std::time::Duration;
+
+use fhir_gateway::demo::sim::Journal;
+use fhir_gateway::demo::sim::pharmacy::{Options, PharmacySim};
+use serde_json::{Value, json};
+
+use super::house::{House, NAME, block, next, route};
+use crate::support::{Setup, fixture};
+
+fn more(order: &Value) -> Value {
+    next(order, |o| {
+        o["qty"] = json!(60);
+        o["days_supply"] = json!(60);
+        o["signed_at"] = json!("2026-11-24T06:30:00-05:00");
+    })
+}
+
+/// An order that went, and its change, up to the cancel.
+async fn changed() -> (House, Value, String) {
+    let house = House::new().await;
+    let order = house.sent("sertraline").await;
+    let changed = more(&order);
+    house.submit(&changed).await;
+    house.gateway.work().await;
+    let cancels = house.pharmacy.cancels();
+    assert_eq!(cancels.len(), 1);
+    let newest = house.newest();
+    assert_eq!(cancels[0].relates_to, newest.message);
+    assert_eq!(house.pharmacy.prescriptions().len(), 1, "the change waits");
+    let cancel = cancels[0].message.clone();
+    (house, changed, cancel)
+}
+
+#[tokio::test]
+async fn a_changed_prescription_goes_when_the_cancel_is_approved() {
+    let (house, order, cancel) = changed().await;
+    let waits = house.jobs(&order).await;
+    assert_eq!(waits[2].1, "waiting");
+    assert_eq!(waits[2].2, "awaits-cancel");
+    house
+        .pharmacy
+        .answer_cancel(&cancel, None)
+        .await
+        .expect("a door");
+    house.gateway.work().await;
+    let newest = house.newest();
+    assert!(newest.live);
+    let quantity = newest
+        .content
+        .text_at("MedicationPrescribed/Quantity/Value");
+    assert_eq!(quantity, Some("60"));
+    assert_eq!(house.pharmacy.prescriptions().len(), 2);
+    house.harmless();
+}
+
+#[tokio::test]
+async fn a_denied_cancel_parks_the_change() {
+    let (house, order, cancel) = changed().await;
+    house
+        .pharmacy
+        .answer_cancel(&cancel, Some("AR"))
+        .await
+        .expect("a door");
+    house.gateway.work().await;
+    let jobs = house.jobs(&order).await;
+    assert_eq!(
+        (jobs[2].1.as_str(), jobs[2].2.as_str()),
+        ("parked", "cancel-denied")
+    );
+    assert_eq!(house.pharmacy.prescriptions().len(), 1);
+    let last = house.feed().await.pop().expect("an event").1;
+    assert_eq!(last["event"], "cancel_denied");
+    assert_eq!(last["detail_codes"], json!(["AR"]));
+    house.harmless();
+}
+
+#[tokio::test]
+async fn silence_about_a_cancel_parks_the_change() {
+    let (house, order, _) = changed().await;
+    house.gateway.advance(Duration::from_secs(25 * 3600));
+    house.gateway.work().await;
+    let jobs = house.jobs(&order).await;
+    assert_eq!(
+        (jobs[2].1.as_str(), jobs[2].2.as_str()),
+        ("parked", "cancel-silent")
+    );
+    house.harmless();
+}
+
+#[tokio::test]
+async fn only_the_pharmacy_that_was_asked_can_confirm_a_cancel() {
+    let setup = Setup::new();
+    let clock = setup.clock();
+    let other = Options {
+        ncpdp_id: "7701648".to_owned(),
+        ..Options::default()
+    };
+    let start = async |name: &str, options: Options| {
+        PharmacySim::start(name, clock.clone(), Journal::new(clock.clone()), options)
+            .await
+            .expect("a pharmacy")
+    };
+    let first = start(NAME, Options::default()).await;
+    let second = start("pharmacy-second", other).await;
+    let gateway = setup
+        .block(NAME, &block(&first, "7701630", ""))
+        .block("pharmacy-second", &block(&second, "7701648", ""))
+        .config(&route(NAME))
+        .config(&route("pharmacy-second"))
+        .start()
+        .await;
+    for (pharmacy, name) in [(&first, NAME), (&second, "pharmacy-second")] {
+        let door = format!("{}/in/{name}", gateway.url());
+        pharmacy
+            .connect(&door, &format!("{name}-token"))
+            .expect("an address");
+    }
+    let house = House {
+        gateway,
+        pharmacy: first,
+    };
+    let order = house.prepare("sertraline").await;
+    let ph2 = house
+        .gateway
+        .submit("pharmacy", &fixture("pharmacy", "PH-02"))
+        .await;
+    assert_eq!(ph2.status, 202, "{}", ph2.text());
+    house.submit(&order).await;
+    house.gateway.work().await;
+    assert!(
+        second.prescriptions().is_empty(),
+        "it was for the first one"
+    );
+
+    // The order moves: the second waits until the first has let go.
+    let moved = next(&order, |o| o["pharmacy_id"] = json!("PH-02"));
+    house.submit(&moved).await;
+    house.gateway.work().await;
+    assert!(second.prescriptions().is_empty());
+    let cancel = house.pharmacy.cancels().pop().expect("a cancel").message;
+    let rx = house.newest();
+    let forged = "<CancelRxResponse><Response><Approved/></Response></CancelRxResponse>";
+    let receipt = second
+        .tell(&rx, Some(&cancel), forged)
+        .await
+        .expect("a door");
+    assert_eq!(receipt.status, 200);
+    house.gateway.work().await;
+    assert!(
+        second.prescriptions().is_empty(),
+        "somebody else's word does not count"
+    );
+
+    house
+        .pharmacy
+        .answer_cancel(&cancel, None)
+        .await
+        .expect("a door");
+    house.gateway.work().await;
+    assert_eq!(second.prescriptions().len(), 1);
+    let approved = house
+        .feed()
+        .await
+        .into_iter()
+        .find(|(_, r)| r["event"] == "cancel_approved");
+    assert_eq!(approved.expect("an event").1["pharmacy_id"], "PH-01");
+    house.harmless();
+    assert_eq!(second.harm().sum(), 0);
+}
+
+#[tokio::test]
+async fn a_change_before_anything_went_replaces_the_prescription() {
+    let house = House::new().await;
+    let order = house.prepare("sertraline").await;
+    house.submit(&order).await;
+    house.submit(&more(&order)).await;
+    house.gateway.work().await;
+    let all = house.pharmacy.prescriptions();
+    assert_eq!(all.len(), 1);
+    let quantity = all[0]
+        .content
+        .text_at("MedicationPrescribed/Quantity/Value");
+    assert_eq!(quantity, Some("60"));
+    assert!(house.pharmacy.cancels().is_empty());
+    assert_eq!(house.jobs(&order).await[0].1, "superseded");
+    house.harmless();
+}
+
+#[tokio::test]
+async fn a_stopped_order_discontinues_what_is_left_and_one_on_hold_is_taken_back() {
+    for (state, flag) in [("discontinued", "D"), ("on_hold", "C")] {
+        let house = House::new().await;
+        let order = house.sent("sertraline").await;
+        house
+            .submit(&next(&order, |o| {
+                o["state"] = json!(state);
+                o["state_reason"] = json!({"code": "side_effects"});
+            }))
+            .await;
+        house.gateway.work().await;
+        let cancels = house.pharmacy.cancels();
+        assert_eq!(cancels.len(), 1, "{state}");
+        assert_eq!(cancels[0].flag, flag, "{state}");
+        house.harmless();
+    }
+}

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Measures the gateway under load beside the bare limit; prints a table and ends with one JSON line.
+#   tests/load.sh                                   three runs of each, 3,000 records, 64 callers
+#   tests/load.sh --runs N --records N --clients N
+set -eu
+cd "$(dirname "$0")/.."
+cargo build --release --quiet --bin fhir-gateway
+exec cargo bench --quiet --bench load -- "$@"
