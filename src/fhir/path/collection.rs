@@ -7,7 +7,7 @@ use super::error::PathError;
 use super::eval::{DONE, Flow, MORE, Run, Scope, Sink, pour_owned, wrong_type};
 use super::func::Func;
 use super::item::{Item, Items};
-use super::navigate;
+use super::navigate::{self, Wanted};
 use super::op::{Call, Op};
 
 /// What a function that answers yes or no says; `None` if it is no such function.
@@ -64,10 +64,7 @@ pub(super) fn boolean<'a>(
                 Func::SubsetOf => (own, other),
                 _ => (other, own),
             };
-            let mut set = Distinct::new(run);
-            for item in large {
-                set.add(item)?;
-            }
+            let set = Distinct::of(run, large)?;
             let mut all = true;
             for item in &small {
                 all = all && set.has(item)?;
@@ -151,11 +148,11 @@ pub(super) fn each<'a>(
         }
         Func::Trace => run.each(input, scope, sink),
         Func::Children => run.each(input, scope, &mut |item| match item {
-            Item::Node(node) => navigate::children(run, node, sink),
+            Item::Node(node) => navigate::children(run, node, Wanted::All, sink),
             _ => MORE,
         }),
         Func::Descendants => run.each(input, scope, &mut |item| match item {
-            Item::Node(node) => navigate::descendants(run, node, 0, sink),
+            Item::Node(node) => navigate::descendants(run, node, Wanted::All, 0, sink),
             _ => MORE,
         }),
         Func::Single => match run.single(input, scope)? {
@@ -210,11 +207,7 @@ pub(super) fn each<'a>(
             })
         }
         Func::Intersect => {
-            let other = run.all(arg(0), scope)?;
-            let mut set = Distinct::new(run);
-            for item in other {
-                set.add(item)?;
-            }
+            let set = Distinct::of(run, run.all(arg(0), scope)?)?;
             let mut given = Distinct::new(run);
             run.each(input, scope, &mut |item| {
                 if set.has(&item)? && given.add(item.clone())? {
@@ -225,11 +218,7 @@ pub(super) fn each<'a>(
             })
         }
         Func::Exclude => {
-            let other = run.all(arg(0), scope)?;
-            let mut set = Distinct::new(run);
-            for item in other {
-                set.add(item)?;
-            }
+            let set = Distinct::of(run, run.all(arg(0), scope)?)?;
             run.each(input, scope, &mut |item| {
                 if set.has(&item)? { MORE } else { sink(item) }
             })

@@ -126,8 +126,10 @@ fn deep(run: &Run<'_>, a: &Value, b: &Value) -> Result<bool, PathError> {
             if a.len() != b.len() {
                 return Ok(false);
             }
-            for (key, value) in a {
-                match b.get(key) {
+            // Mostly both are written in the same order.
+            for ((key, value), (own, inner)) in a.iter().zip(b) {
+                let other = if key == own { Some(inner) } else { b.get(key) };
+                match other {
                     Some(other) if deep(run, value, other)? => {}
                     _ => return Ok(false),
                 }
@@ -418,6 +420,19 @@ impl<'r, 'a> Distinct<'r, 'a> {
             items: Items::new(),
             by_hash: HashMap::new(),
         }
+    }
+
+    /// A set to look things up in. A few items stand as they are, though they be twice.
+    pub(super) fn of(run: &'r Run<'a>, items: Items<'a>) -> Result<Self, PathError> {
+        let mut set = Distinct::new(run);
+        if items.len() <= LINEAR {
+            set.items = items;
+            return Ok(set);
+        }
+        for item in items {
+            set.add(item)?;
+        }
+        Ok(set)
     }
 
     /// Whether it is in the set.

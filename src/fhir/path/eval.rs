@@ -11,9 +11,10 @@ use super::env::Env;
 use super::error::PathError;
 use super::func::Func;
 use super::item::{Item, Items, Node};
+use super::navigate::{self, Wanted};
 use super::op::{Let, Op, TypeOp, Variable};
 use super::types::{TypeId, Types};
-use super::{collection, convert, fhir, moment, navigate, number, text, type_test};
+use super::{collection, convert, fhir, moment, number, text, type_test};
 
 /// Whether whoever takes the items wants more.
 pub(super) type Flow = Result<ControlFlow<()>, PathError>;
@@ -161,9 +162,21 @@ impl<'a> Run<'a> {
                 }
                 MORE
             }
-            Op::Child(input, name) => self.each(input, scope, &mut |item| {
-                navigate::step(self, &item, name, sink)
-            }),
+            Op::Child(input, name) => {
+                let mut step = |item: Item<'a>| navigate::step(self, &item, name, sink);
+                // What has no elements is not worth a visit.
+                if let Op::Call(call) = &**input
+                    && call.func == Func::Descendants
+                {
+                    return self.each(&call.input, scope, &mut |item| match item {
+                        Item::Node(node) => {
+                            navigate::descendants(self, node, Wanted::Objects, 0, &mut step)
+                        }
+                        _ => MORE,
+                    });
+                }
+                self.each(input, scope, &mut step)
+            }
             Op::At(input, index) => {
                 let Some(index) = self.integer(index, scope)? else {
                     return MORE;

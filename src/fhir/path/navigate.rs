@@ -215,31 +215,59 @@ fn one<'a>(
     }))
 }
 
+/// Which elements are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of them.
+    All,
+    /// Those that can have elements themselves.
+    Objects,
+}
+
+/// Whether a property holds primitives, by its JSON.
+fn is_scalar(value: &Value) -> bool {
+    match value {
+        Value::Object(_) => false,
+        Value::Array(items) => !items.iter().any(Value::is_object),
+        _ => true,
+    }
+}
+
 /// Hands on all elements of a node.
-pub(super) fn children<'a>(run: &Run<'a>, parent: Node<'a>, sink: &mut Sink<'_, 'a>) -> Flow {
+pub(super) fn children<'a>(
+    run: &Run<'a>,
+    parent: Node<'a>,
+    wanted: Wanted,
+    sink: &mut Sink<'_, 'a>,
+) -> Flow {
     run.spend(1)?;
     let Some(object) = parent.object() else {
         return MORE;
     };
     let shape = run.types.shape(parent.kind);
+    let companions = object.keys().any(|key| key.starts_with('_'));
     for (key, value) in object {
         let (bare, is_companion) = match key.strip_prefix('_') {
             Some(bare) => (bare, true),
             None => (key.as_str(), false),
         };
-        if key == "resourceType" || (is_companion && object.contains_key(bare)) {
+        if wanted == Wanted::Objects && !companions && is_scalar(value) {
             continue;
         }
         let kind = match shape.key(bare) {
-            Some((_, kind)) => kind,
+            Some(kind) => kind,
             // Of a known type, what is no element is no child.
-            None if shape.form == Form::Unknown => TypeId::UNKNOWN,
+            None if shape.form == Form::Unknown && key != "resourceType" => TypeId::UNKNOWN,
             None => continue,
         };
-        let primitive = run.types.shape(kind).form.is_primitive() || kind == TypeId::UNKNOWN;
         let flow = if is_companion {
+            if object.contains_key(bare) {
+                continue;
+            }
             give(run, None, Some(value), kind, sink)?
-        } else if primitive {
+        } else if companions
+            && (run.types.shape(kind).form.is_primitive() || kind == TypeId::UNKNOWN)
+        {
             give(run, Some(value), companion_of(object, key), kind, sink)?
         } else {
             give(run, Some(value), None, kind, sink)?
@@ -261,6 +289,7 @@ fn companion_of<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Va
 pub(super) fn descendants<'a>(
     run: &Run<'a>,
     parent: Node<'a>,
+    wanted: Wanted,
     depth: usize,
     sink: &mut Sink<'_, 'a>,
 ) -> Flow {
@@ -269,7 +298,7 @@ pub(super) fn descendants<'a>(
             "the resource is nested deeper than the limit",
         ));
     }
-    children(run, parent, &mut |item| {
+    children(run, parent, wanted, &mut |item| {
         let inner = match &item {
             Item::Node(node) => *node,
             _ => return sink(item),
@@ -280,6 +309,6 @@ pub(super) fn descendants<'a>(
         if inner.object().is_none() {
             return MORE;
         }
-        descendants(run, inner, depth + 1, sink)
+        descendants(run, inner, wanted, depth + 1, sink)
     })
 }

@@ -64,10 +64,55 @@ pub(super) struct Shape {
     pub form: Form,
     /// Elements, in the order of the definition.
     pub fields: Vec<Field>,
-    /// Element names (without `[x]`), by length and bytes.
-    names: Vec<(Box<str>, u16)>,
-    /// JSON property names with element and type, by length and bytes.
-    keys: Vec<(Box<str>, u16, u16)>,
+    /// Element names (without `[x]`).
+    names: Table,
+    /// JSON property names.
+    keys: Table,
+}
+
+/// Names with element and type, found by a hash of a few of their bytes.
+#[derive(Debug, Default)]
+struct Table {
+    rows: Vec<(Box<str>, u16, u16)>,
+    /// Places in `rows`, one more; a power of two of them, at most half in use.
+    slots: Box<[u16]>,
+}
+
+impl Table {
+    fn new(rows: Vec<(Box<str>, u16, u16)>) -> Table {
+        let size = (rows.len() * 2).next_power_of_two();
+        let mut slots = vec![0u16; size].into_boxed_slice();
+        for (row, (name, ..)) in rows.iter().enumerate() {
+            let mut at = spread(name) & (size - 1);
+            while slots[at] != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            slots[at] = u16::try_from(row + 1).unwrap_or(0);
+        }
+        Table { rows, slots }
+    }
+
+    fn get(&self, name: &str) -> Option<(u16, u16)> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut at = spread(name) & mask;
+        loop {
+            let row = usize::from(*self.slots.get(at)?).checked_sub(1)?;
+            let (own, field, kind) = self.rows.get(row)?;
+            if **own == *name {
+                return Some((*field, *kind));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+/// Elements of one type differ in their length, or in a byte at the front, middle or end.
+fn spread(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let byte = |at: usize| bytes.get(at).copied().map_or(0, usize::from);
+    let len = bytes.len();
+    let mixed = byte(0) ^ (byte(len / 2) << 3) ^ (byte(len.wrapping_sub(1)) << 5);
+    (mixed ^ (len << 7)).wrapping_mul(0x9e37_79b1) >> 11
 }
 
 /// An element.
@@ -80,29 +125,17 @@ pub(super) struct Field {
     pub types: Vec<(Box<str>, TypeId)>,
 }
 
-fn order(a: &str, b: &str) -> std::cmp::Ordering {
-    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
-}
-
 impl Shape {
     /// The element of a name.
     pub(super) fn field(&self, name: &str) -> Option<&Field> {
-        let at = self
-            .names
-            .binary_search_by(|(own, _)| order(own, name))
-            .ok()?;
-        self.fields.get(usize::from(self.names[at].1))
+        self.fields.get(usize::from(self.names.get(name)?.0))
     }
 
-    /// The element and type that a JSON property carries.
-    pub(super) fn key(&self, key: &str) -> Option<(&Field, TypeId)> {
-        let at = self
-            .keys
-            .binary_search_by(|(own, ..)| order(own, key))
-            .ok()?;
-        let (_, field, kind) = &self.keys[at];
-        let field = self.fields.get(usize::from(*field))?;
-        Some((field, field.types.get(usize::from(*kind))?.1))
+    /// The type that a JSON property carries.
+    pub(super) fn key(&self, key: &str) -> Option<TypeId> {
+        let (field, kind) = self.keys.get(key)?;
+        let field = self.fields.get(usize::from(field))?;
+        Some(field.types.get(usize::from(kind))?.1)
     }
 }
 
@@ -253,18 +286,17 @@ impl Types {
     fn finish(&mut self) {
         self.quantity = self.named("Quantity").unwrap_or_default();
         for shape in &mut self.shapes {
+            let (mut names, mut keys) = (Vec::new(), Vec::new());
             for (at, field) in shape.fields.iter().enumerate() {
-                let Ok(number) = u16::try_from(at) else {
-                    continue;
-                };
-                shape.names.push((field.name.clone(), number));
+                let at = u16::try_from(at).unwrap_or(u16::MAX);
+                names.push((field.name.clone(), at, 0));
                 for (kind, (key, _)) in field.types.iter().enumerate() {
                     let kind = u16::try_from(kind).unwrap_or(u16::MAX);
-                    shape.keys.push((key.clone(), number, kind));
+                    keys.push((key.clone(), at, kind));
                 }
             }
-            shape.names.sort_by(|(a, _), (b, _)| order(a, b));
-            shape.keys.sort_by(|(a, ..), (b, ..)| order(a, b));
+            shape.names = Table::new(names);
+            shape.keys = Table::new(keys);
         }
     }
 
