@@ -147,10 +147,10 @@ impl Guard {
     fn bits(&self, shape: &Shape) -> Option<u128> {
         let mut out = 0;
         for (at, element) in shape.elements.iter().enumerate() {
-            let named = |word: &Box<str>| {
-                *word == element.name || element.types.iter().any(|kind| kind.key == *word)
+            let named = |word: &str| {
+                *word == *element.name || element.types.iter().any(|kind| *kind.key == *word)
             };
-            if self.words.iter().any(named) {
+            if self.words.iter().any(|word| named(word)) {
                 out |= 1_u128.checked_shl(u32::try_from(at).ok()?)?;
             }
         }
