@@ -1,7 +1,8 @@
 //! How fast the validator is: `cargo bench --bench validate`.
 //!
 //! The speed set of the shared material, one thread, warm, on parsed values, all checks; the median of
-//! several rounds. Beside it what parsing costs, the time from nothing to the first verdict, and the
+//! several rounds, by the processor's time where the system tells it (on a busy machine the clock on the
+//! wall counts others' work). Beside it what parsing costs, the time from nothing to the first verdict, and the
 //! memory held after all of it. `-- soak N` validates N million times and prints the memory as it goes.
 
 #![expect(
@@ -74,6 +75,13 @@ fn with_us_core() -> Validator {
     })
 }
 
+/// Seconds that this thread has had a processor; by the wall where that is not told.
+fn processor(since: Instant) -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split(' ').next().and_then(|n| n.parse::<f64>().ok());
+    nanoseconds.map_or_else(|| since.elapsed().as_secs_f64(), |n| n / 1e9)
+}
+
 /// Memory of this process in MB: held now, and the most so far.
 fn memory() -> (u64, u64) {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -93,11 +101,12 @@ fn median(count: usize, mut round: impl FnMut()) -> f64 {
     round();
     let mut times: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let begun = now();
+            let wall = now();
+            let begun = processor(wall);
             for _ in 0..20 {
                 round();
             }
-            begun.elapsed().as_secs_f64() * 1e6 / 20.0 / count as f64
+            (processor(wall) - begun) * 1e6 / 20.0 / count as f64
         })
         .collect();
     times.sort_by(f64::total_cmp);
@@ -149,13 +158,15 @@ fn main() {
         ["http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"]}}"#;
     let first: Value = serde_json::from_str(first).expect("JSON");
     let begun = now();
+    let before = processor(begun);
     let validator = with_us_core();
     let loaded = begun.elapsed();
     let issues = validator.check(&first, &[]).len();
     let (rss, most) = memory();
     println!(
-        "start to first verdict, R4 + US Core 7.0.0: {:.3} s (loading {:.3} s; goal 0.3 s), {issues} issues; \
-         memory {rss} MB, at most {most} MB (goal 80)",
+        "start to first verdict, R4 + US Core 7.0.0: {:.3} s on the processor, {:.3} s by the wall (loading \
+         {:.3} s; goal 0.3), {issues} issues; memory {rss} MB, at most {most} MB (goal 80)",
+        processor(begun) - before,
         begun.elapsed().as_secs_f64(),
         loaded.as_secs_f64()
     );

@@ -102,7 +102,9 @@ fn element(value: &Value, url: &str) -> Value {
             // What every element and every resource has by its type is ruled there, once.
             let key = super::text(item, "key");
             let by_type = ["ele-", "ext-", "dom-"];
-            super::text(item, "source") == url
+            let source = super::text(item, "source");
+            source.is_empty()
+                || source == url
                 || !by_type.iter().any(|prefix| key.starts_with(prefix))
         })
         .map(|item| Value::Object(kept(item, &["key", "severity", "expression"])))

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::at::At;
 use super::check::{Check, Core};
+use super::model::Shape;
 use super::terminology::Answer;
 use crate::fhir::facts::Constraint;
 use crate::fhir::path::{Env, ErrorKind, Expression, Host, Node, PathError, TypeId};
@@ -38,6 +39,8 @@ pub(super) struct Invariant {
     text: Box<str>,
     compiled: OnceLock<Result<Expression, PathError>>,
     guard: OnceLock<Option<Guard>>,
+    /// Of a shape's: the elements that it looks at, a bit each, and whether it holds without them.
+    quiet: OnceLock<Option<(u128, bool)>>,
 }
 
 /// What an invariant says of objects that have none of the elements that it names.
@@ -57,6 +60,7 @@ impl Invariant {
             text: facts.expression.as_str().into(),
             compiled: OnceLock::new(),
             guard: OnceLock::new(),
+            quiet: OnceLock::new(),
         })
     }
 
@@ -138,7 +142,44 @@ impl Guard {
     }
 }
 
+impl Guard {
+    /// The elements of a shape that the invariant may look at, a bit each; `None` if they have no bits.
+    fn bits(&self, shape: &Shape) -> Option<u128> {
+        let mut out = 0;
+        for (at, element) in shape.elements.iter().enumerate() {
+            let named = |word: &str| {
+                *word == *element.name || element.types.iter().any(|kind| *kind.key == *word)
+            };
+            if self.words.iter().any(|word| named(word)) {
+                out |= 1_u128.checked_shl(u32::try_from(at).ok()?)?;
+            }
+        }
+        Some(out)
+    }
+}
+
 impl<'a> Check<'a> {
+    /// Invariants of an object of a shape; `seen` has a bit for each element that it holds.
+    pub(super) fn shape_invariants(
+        &mut self,
+        shape: &'a Shape,
+        seen: u128,
+        value: &'a Value,
+        at: &At<'_>,
+    ) {
+        for invariant in &shape.constraints {
+            let quiet = *invariant.quiet.get_or_init(|| {
+                let guard = invariant.guard(self.core)?;
+                Some((guard.bits(shape)?, guard.holds))
+            });
+            match quiet {
+                Some((bits, true)) if bits & seen == 0 => {}
+                Some((bits, false)) if bits & seen == 0 => self.broken(invariant, at),
+                _ => self.told(invariant, Node::element(Some(value), None, shape.kind), at),
+            }
+        }
+    }
+
     /// Invariants of one value.
     pub(super) fn invariants(
         &mut self,
@@ -163,17 +204,22 @@ impl<'a> Check<'a> {
                 .and_then(Value::as_str)
                 .and_then(|name| self.core.types.id(name));
             let node = Node::element(value, companion, own.unwrap_or(kind));
-            match self.truth(invariant, node) {
-                Ok(false) => self.broken(invariant, at),
-                Ok(true) => {}
-                Err(error) => {
-                    let severity = match error.kind() {
-                        ErrorKind::NotChecked => Severity::Information,
-                        _ => Severity::Warning,
-                    };
-                    let words = format!("not checked: invariant {}, {error}", invariant.key);
-                    self.say(severity, "not-supported", "not-checked", at, words);
-                }
+            self.told(invariant, node, at);
+        }
+    }
+
+    /// Asks an invariant, and notes it if it does not hold or cannot be told.
+    fn told(&mut self, invariant: &'a Invariant, node: Node<'a>, at: &At<'_>) {
+        match self.truth(invariant, node) {
+            Ok(false) => self.broken(invariant, at),
+            Ok(true) => {}
+            Err(error) => {
+                let severity = match error.kind() {
+                    ErrorKind::NotChecked => Severity::Information,
+                    _ => Severity::Warning,
+                };
+                let words = format!("not checked: invariant {}, {error}", invariant.key);
+                self.say(severity, "not-supported", "not-checked", at, words);
             }
         }
     }

@@ -61,6 +61,8 @@ mod terminology;
 mod vitals;
 
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

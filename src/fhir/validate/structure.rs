@@ -67,7 +67,7 @@ impl<'a> Check<'a> {
                 self.extensions(inner, code, shape, element, parent, at);
             }
         }
-        self.invariants(&shape.constraints, Some(parent), None, shape.kind, at);
+        self.shape_invariants(shape, seen, parent, at);
         if !is_resource && !valued {
             self.something(map, at);
         }
