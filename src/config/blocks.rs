@@ -170,15 +170,19 @@ pub(super) fn partners(
                 policy
             }
         };
-        let (Some(tenant), Some(id)) = (tenant, id) else {
-            continue;
+        let named = tenant.clone().zip(id.clone());
+        let twice = |(tenant, id): &(TenantId, PartnerId)| {
+            out.iter().any(|p| p.tenant == *tenant && p.id == *id)
         };
-        if out.iter().any(|p| p.tenant == tenant && p.id == id) {
+        if named.as_ref().is_some_and(twice) {
             t.fault("id", "stands twice");
         }
+        // What is wrong with its tenant or its name is told; its own keys are read all the same.
+        let facts = tenants.iter().find(|x| Some(&x.id) == tenant.as_ref());
+        let facts = facts.cloned().unwrap_or_else(nobody);
         let block = kind.map(|kind| PartnerBlock {
-            tenant: tenant.clone(),
-            id: id.clone(),
+            tenant: facts.id.clone(),
+            id: id.unwrap_or_else(|| PartnerId::new("unnamed")),
             kind,
             party,
             class,
@@ -189,26 +193,38 @@ pub(super) fn partners(
             own: toml::Table::new(),
             policy,
         });
-        let block = block.and_then(|mut block| {
-            let facts = tenants.iter().find(|x| x.id == tenant)?;
+        let block = block.map(|mut block| {
             let shown = t.shown().to_owned();
             let complain = t.complainer();
             block.own = t.rest();
             find_files(&mut block.own, folder, &shown, &complain);
-            if let Err(wrong) = kinds::build(&block, facts) {
+            if let Err(wrong) = kinds::build(&block, &facts) {
                 wrong.iter().for_each(|w| complain(&format!("{shown}.{w}")));
             }
-            Some(block)
+            block
         });
-        out.push(Read { tenant, id, block });
+        if let Some((tenant, id)) = named {
+            out.push(Read { tenant, id, block });
+        }
     }
     out
+}
+
+/// A tenant to read a partner's keys by, where its own could not be read.
+fn nobody() -> Tenant {
+    Tenant {
+        id: TenantId::new("unnamed"),
+        base: "https://tenant.invalid".to_owned(),
+        zone: TimeZone::UTC,
+        key: Key::new(&[]),
+    }
 }
 
 /// What routes and tokens may name.
 pub(super) struct Known<'a> {
     tenants: &'a [String],
-    partners: HashMap<(TenantId, PartnerId), ()>,
+    /// Whether each can take part in a relay.
+    partners: HashMap<(TenantId, PartnerId), bool>,
 }
 
 impl<'a> Known<'a> {
@@ -217,9 +233,18 @@ impl<'a> Known<'a> {
             tenants,
             partners: partners
                 .iter()
-                .map(|p| ((p.tenant.clone(), p.id.clone()), ()))
+                .map(|p| {
+                    let kind = p.block.as_ref().map(|b| b.kind.as_str());
+                    let relays = kind.is_none_or(kinds::relays);
+                    ((p.tenant.clone(), p.id.clone()), relays)
+                })
                 .collect(),
         }
+    }
+
+    fn relays(&self, tenant: Option<&TenantId>, id: &PartnerId) -> bool {
+        let known = tenant.and_then(|t| self.partners.get(&(t.clone(), id.clone())));
+        *known.unwrap_or(&true)
     }
 
     fn partner(&self, tenant: Option<&TenantId>, id: &PartnerId) -> bool {
@@ -244,6 +269,12 @@ pub(super) fn routes(root: &mut Reader, known: &Known<'_>) -> Vec<Route> {
             .is_some_and(|p| !known.partner(tenant.as_ref(), p))
         {
             t.fault("relay_from", "no such partner");
+        }
+        for (key, end) in [("relay_from", &relay_from), ("to", &to)] {
+            let relays = |p| known.relays(tenant.as_ref(), p);
+            if relay_from.is_some() && !end.as_ref().is_none_or(relays) {
+                t.fault(key, "a relay goes from and to partners that speak FHIR");
+            }
         }
         if relay_from.is_some() && relay_from == to {
             t.fault("relay_from", "is the partner that it goes to");

@@ -9,6 +9,14 @@ pub(super) fn pages() -> impl Iterator<Item = (&'static str, &'static str)> {
     KINDS.iter().map(|k| (k.name, k.doc))
 }
 
+/// Whether FHIR can be relayed from and to a kind; of a kind that nobody knows it is not said.
+pub(super) fn relays(kind: &str) -> bool {
+    KINDS
+        .iter()
+        .find(|k| k.name == kind)
+        .is_none_or(|k| k.relays)
+}
+
 /// Builds a partner. Opens no connection.
 ///
 /// # Errors

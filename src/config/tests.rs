@@ -118,6 +118,22 @@ fn everything_wrong_is_told_at_once_by_key_and_never_by_value() {
         [[partners]]
         id = "p"
         kind = "s3cr3t"
+        [[partners]]
+        tenant = "one"
+        id = "ehr"
+        kind = "ehr-fhir"
+        url = "s3cr3t"
+        nonsense = "s3cr3t"
+        [[partners]]
+        tenant = "one"
+        id = "hook"
+        kind = "clinic-webhook"
+        url = "https://clinic.example/hook"
+        secret = "s3cr3t"
+        [[routes]]
+        tenant = "one"
+        to = "hook"
+        relay_from = "ehr"
         [[routes]]
         tenant = "one"
         to = "q"
@@ -140,6 +156,10 @@ fn everything_wrong_is_told_at_once_by_key_and_never_by_value() {
         "tenants[one].id",
         "partners[p].tenant",
         "partners[p].timeout_ms",
+        "partners[p].kind",
+        "partners[ehr].url",
+        "partners[ehr].nonsense",
+        "routes[hook].to",
         "routes[q].to",
         "routes[q].kinds",
         "tokens[t].sha256",

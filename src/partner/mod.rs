@@ -32,6 +32,8 @@ pub struct PartnerKind {
     pub name: &'static str,
     /// Its own keys, as a commented TOML snippet: a page of the default config.
     pub doc: &'static str,
+    /// Whether FHIR can be relayed from it and to it.
+    pub relays: bool,
     /// Reads the kind's own keys and builds it. Opens no connection.
     pub build: fn(Common, toml::Table) -> Result<Built, Vec<String>>,
 }

@@ -299,4 +299,19 @@ async fn a_merge_holds_both_patients_until_it_arrived_and_then_there_is_one() {
         orders[0].resource["subject"]["reference"],
         format!("Patient/{}", survivor.id)
     );
+    // What the clinic says of the merged one later is not written over the survivor.
+    let mut late = fixture("client", "C-1007");
+    late["version"] = json!(2);
+    late["name"]["last"] = json!("Canarylate");
+    let got = gateway.submit("client", &late).await;
+    assert_eq!(got.status, 202, "{}", got.text());
+    gateway.work().await;
+    let all: Vec<String> = ehr
+        .of_type("Patient")
+        .iter()
+        .map(|p| p.resource.to_string())
+        .collect();
+    assert!(all.iter().all(|p| !p.contains("Canarylate")), "{all:?}");
+    let story = gateway.get("/records/client/C-1007", "reader").await.json();
+    assert_eq!(story["jobs"][1]["reason"], "not-needed");
 }

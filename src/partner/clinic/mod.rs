@@ -63,6 +63,7 @@ connect_timeout_ms = 5000
 /// This kind's line in the table.
 pub const KIND: PartnerKind = PartnerKind {
     name: "clinic-webhook",
+    relays: false,
     doc: DOC,
     build,
 };

@@ -53,6 +53,7 @@ use exchange::Exchange;
 /// This kind's line in the table.
 pub const KIND: PartnerKind = PartnerKind {
     name: "ehr-fhir",
+    relays: true,
     doc: config::DOC,
     build,
 };

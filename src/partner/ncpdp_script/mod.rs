@@ -65,6 +65,7 @@ pub use map::{from_script, to_script};
 /// This kind's line in the table.
 pub const KIND: PartnerKind = PartnerKind {
     name: "ncpdp-script",
+    relays: false,
     doc: config::DOC,
     build,
 };

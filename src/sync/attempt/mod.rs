@@ -108,6 +108,7 @@ impl Attempt<'_> {
             Some(survivor) if self.name_there(effect, &rows) == Some(&survivor.id) => {
                 Some(Hold::Skip)
             }
+            _ if self.is_anothers(effect, &rows).await? => Some(Hold::Skip),
             _ => self.ready(effect, &rows),
         };
         match ready {

@@ -171,6 +171,28 @@ impl Attempt<'_> {
         row.map(|(id, _)| id)
     }
 
+    /// Whether the partner's patient of this effect is another client's by now: one that was merged away
+    /// must not be written over the survivor.
+    pub(super) async fn is_anothers(
+        &self,
+        effect: &Effect,
+        rows: &Rows,
+    ) -> Result<bool, StoreError> {
+        let what = &effect.what;
+        if what.resource_type != "Patient" || self.job.record.kind != Kind::Client.as_str() {
+            return Ok(false);
+        }
+        let Some(theirs) = self.name_there(effect, rows) else {
+            return Ok(false);
+        };
+        let (tenant, partner) = (&self.tenant.id, &self.job.partner);
+        let store = &self.house.store;
+        let owner = store
+            .crosswalk_back(tenant, partner, &what.resource_type, theirs)
+            .await?;
+        Ok(owner.is_some_and(|row| row.our_id != what.our_id))
+    }
+
     /// After a merge arrived: what waits for the merged patient goes on under the survivor's name.
     pub(super) async fn merged(&self) -> Result<(), StoreError> {
         let Some((merged, row)) = self.row_of_merged().await? else {
