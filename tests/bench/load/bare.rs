@@ -205,7 +205,8 @@ fn settle(db: &Connection, job: &Job, theirs: &[String]) -> rusqlite::Result<()>
             "UPDATE effect SET done = 1, their_id = ?3 WHERE tenant = 'clinic' AND job = ?1 AND n = ?2",
         )?
         .execute(params![job.seq, send.n, their])?;
-        db.prepare_cached("INSERT OR REPLACE INTO crosswalk VALUES ('clinic', ?, ?, ?, ?, '1')")?
+        db.prepare_cached("INSERT OR REPLACE INTO crosswalk (tenant, partner, type, our_id, their_id, their_version, since)
+             VALUES ('clinic', ?, ?, ?, ?, '1', 1)",)?
             .execute(params![
                 name(partner),
                 send.resource_type,
