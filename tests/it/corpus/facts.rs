@@ -25,11 +25,13 @@ pub(super) fn kind(resource_type: &str) -> Kind {
     fhir_gateway::record::kind_of(resource_type).expect("one of the three")
 }
 
-/// Per mille of the leaves that were said again when this was last raised.
+/// Per mille of the leaves that were said again when this was last raised. (Observation stood at 900
+/// while five resources still counted that break dom-3, as HL7's validator agrees: 14,097 of 15,660. Since
+/// the validator knows dom-3 they make no record: 14,027 of 15,590.)
 pub(super) fn floor(kind: &str) -> usize {
     match kind {
         "MedicationRequest" => 519,
-        "Observation" => 900,
+        "Observation" => 899,
         _ => 270,
     }
 }
