@@ -46,6 +46,17 @@ impl Attempt<'_> {
         let Some(mut context) = context else {
             return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
         };
+        // Whoever presses Retry: what may be a controlled drug goes only once its prescriber says which.
+        if let Record::MedicationRequest(order) = &record
+            && controlled
+            && order.suspicion().is_some()
+        {
+            return Ok(Some(Hold::Settle(
+                State::Parked,
+                Reason::UnknownDrug,
+                false,
+            )));
+        }
         if let Record::MedicationRequest(order) = &record
             && controlled
             && order.is_controlled()

@@ -113,11 +113,24 @@ pub(super) fn presses(job: &JobView) -> Vec<Press> {
     Press::ALL
         .into_iter()
         .filter(|p| match p {
-            Press::Retry => !job.unsure && matches!(job.state, State::Waiting | State::Parked),
+            Press::Retry => {
+                !job.unsure
+                    && matches!(job.state, State::Waiting | State::Parked)
+                    && !only_a_new_version_helps(job.reason)
+            }
             Press::Cancel => at_rest,
             Press::ResolveThere | Press::ResolveNotThere => job.unsure && at_rest,
         })
         .collect()
+}
+
+/// Whether the same bytes would park again at once.
+const fn only_a_new_version_helps(reason: Option<Reason>) -> bool {
+    use Reason as R;
+    matches!(
+        reason,
+        Some(R::PastDeadline | R::SignatureChanged | R::UnknownDrug | R::Integrity)
+    )
 }
 
 /// What to press, in a sentence.

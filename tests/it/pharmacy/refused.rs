@@ -112,3 +112,27 @@ async fn what_the_pharmacy_refuses_parks_and_the_clinic_hears_why() {
     assert!(house.pharmacy.cancels().is_empty());
     house.harmless();
 }
+
+#[tokio::test]
+async fn what_may_be_a_controlled_drug_stays_parked_whoever_presses_retry() {
+    let house = House::new().await;
+    let mut order = house.prepare("sertraline").await;
+    order["drug"] = json!({"local_code": "COMP-7", "label": "lorazepam 2 mg compounded tablet",
+        "strength_text": "2 mg", "form": "tablet", "route": "oral", "schedule": "NC"});
+    house.submit(&order).await;
+    house.gateway.work().await;
+    let parked = [(
+        "newrx".to_owned(),
+        "parked".to_owned(),
+        "unknown-drug".to_owned(),
+    )];
+    assert_eq!(house.jobs(&order).await, parked);
+    let job = house.story(&order).await["jobs"][0]["id"].clone();
+    let retry = format!("/jobs/{}/retry", job.as_str().expect("an id"));
+    let why = json!({"why": "surely it is fine"});
+    house.gateway.post(&retry, "admin", &why).await;
+    house.gateway.work().await;
+    assert_eq!(house.jobs(&order).await, parked);
+    assert!(house.pharmacy.prescriptions().is_empty());
+    house.harmless();
+}
