@@ -180,7 +180,11 @@ fn one_expression_on_standard_input_is_for_people() {
             .expect("the program starts");
         let mut input = child.stdin.take().expect("its input");
         let patient = br#"{"resourceType":"Patient","name":[{"given":["Ann","Lou"]}]}"#;
-        input.write_all(patient).expect("it goes in");
+        // What names a file does not read its input, and may end before it has it.
+        let given = input.write_all(patient);
+        let unread = |e: std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
+        let names_a_file = arguments.iter().any(|a| a.ends_with(".json"));
+        assert!(given.is_ok() || (names_a_file && given.is_err_and(unread)));
         drop(input);
         let output = child.wait_with_output().expect("it ends");
         (

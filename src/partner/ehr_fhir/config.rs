@@ -3,11 +3,10 @@
 //! Messages name keys and never values.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::partner::settings::Settings;
-use crate::partner::wire::{Credential, HttpSettings};
+use crate::partner::wire::HttpSettings;
 
 /// The manual's page of this kind.
 pub const DOC: &str = r#"# An EHR that is written to over FHIR R4 REST.
@@ -116,15 +115,6 @@ impl Config {
         if takes.is_empty() {
             takes = TAKES.map(str::to_owned).to_vec();
         }
-        let credential = match (s.secret_opt("bearer"), s.text_opt("bearer_file")) {
-            (Some(_), Some(_)) => {
-                s.fault("bearer_file", "cannot stand beside bearer");
-                Credential::None
-            }
-            (Some(token), None) => Credential::Fixed(token),
-            (None, Some(path)) => Credential::File(PathBuf::from(path)),
-            (None, None) => Credential::None,
-        };
         let patient_ids: HashMap<String, String> = s
             .secrets("patient_ids")
             .into_iter()
@@ -160,20 +150,7 @@ impl Config {
             ),
             entries_max: usize::try_from(s.number("bundle_entries_max", 1000, 1, 100_000))
                 .unwrap_or(1000),
-            http: HttpSettings {
-                timeout,
-                connect_timeout: Duration::from_millis(s.number(
-                    "connect_timeout_ms",
-                    5000,
-                    1,
-                    60_000,
-                )),
-                body_max: usize::try_from(s.number("answer_bytes_max", 4 << 20, 1024, 64 << 20))
-                    .unwrap_or(4 << 20),
-                credential,
-                headers: s.secrets("headers"),
-                ca_file: s.text_opt("ca_file").map(PathBuf::from),
-            },
+            http: HttpSettings::read(&mut s, timeout, 4 << 20, 64 << 20),
         };
         if config.patients == Patients::Configured && config.patient_ids.is_empty() {
             s.fault("patient_ids", "is missing for patients = \"configured\"");

@@ -2,11 +2,10 @@
 //!
 //! Messages name keys and never values.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::partner::settings::Settings;
-use crate::partner::wire::{Credential, HttpSettings};
+use crate::partner::wire::HttpSettings;
 
 /// The manual's page of this kind.
 pub const DOC: &str = r#"# A pharmacy, or a network of pharmacies, that speaks NCPDP SCRIPT 2017071 over HTTP.
@@ -103,15 +102,6 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn read(mut s: Settings, timeout: Duration) -> Result<Config, Vec<String>> {
-        let credential = match (s.secret_opt("bearer"), s.text_opt("bearer_file")) {
-            (Some(_), Some(_)) => {
-                s.fault("bearer_file", "cannot stand beside bearer");
-                Credential::None
-            }
-            (Some(token), None) => Credential::Fixed(token),
-            (None, Some(path)) => Credential::File(PathBuf::from(path)),
-            (None, None) => Credential::None,
-        };
         let ncpdp_ids = s.texts("ncpdp_ids");
         let seven = |id: &String| id.len() == 7 && id.bytes().all(|b| b.is_ascii_digit());
         if !ncpdp_ids.iter().all(seven) {
@@ -145,20 +135,7 @@ impl Config {
                 fill_statuses: s.flag("fill_statuses", true),
             },
             media_type,
-            http: HttpSettings {
-                timeout,
-                connect_timeout: Duration::from_millis(s.number(
-                    "connect_timeout_ms",
-                    5000,
-                    1,
-                    60_000,
-                )),
-                body_max: usize::try_from(s.number("answer_bytes_max", 1 << 20, 1024, 4 << 20))
-                    .unwrap_or(1 << 20),
-                credential,
-                headers: s.secrets("headers"),
-                ca_file: s.text_opt("ca_file").map(PathBuf::from),
-            },
+            http: HttpSettings::read(&mut s, timeout, 1 << 20, 4 << 20),
         };
         s.finish(config)
     }

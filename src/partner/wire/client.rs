@@ -12,6 +12,7 @@ use reqwest::header::{
 use reqwest::{Certificate, Method, Response};
 
 use crate::clock::Time;
+use crate::partner::settings::Settings;
 use crate::partner::wire::{Credential, retry_after, unsent};
 use crate::phi::Secret;
 use crate::sync::reason::Reason;
@@ -33,6 +34,31 @@ pub struct HttpSettings {
     pub headers: Vec<(String, Secret<String>)>,
     /// A file of PEM certificates that are trusted besides those of the system.
     pub ca_file: Option<PathBuf>,
+}
+
+impl HttpSettings {
+    /// Reads the keys that every partner over HTTP has: `bearer` or `bearer_file`, `ca_file`, `headers`,
+    /// `connect_timeout_ms`, and `answer_bytes_max` with its default and its highest value.
+    pub fn read(s: &mut Settings, timeout: Duration, answer: u64, answer_max: u64) -> Self {
+        let credential = match (s.secret_opt("bearer"), s.text_opt("bearer_file")) {
+            (Some(_), Some(_)) => {
+                s.fault("bearer_file", "cannot stand beside bearer");
+                Credential::None
+            }
+            (Some(token), None) => Credential::Fixed(token),
+            (None, Some(path)) => Credential::File(PathBuf::from(path)),
+            (None, None) => Credential::None,
+        };
+        HttpSettings {
+            timeout,
+            connect_timeout: Duration::from_millis(s.number("connect_timeout_ms", 5000, 1, 60_000)),
+            body_max: usize::try_from(s.number("answer_bytes_max", answer, 1024, answer_max))
+                .unwrap_or(usize::MAX),
+            credential,
+            headers: s.secrets("headers"),
+            ca_file: s.text_opt("ca_file").map(PathBuf::from),
+        }
+    }
 }
 
 impl Default for HttpSettings {

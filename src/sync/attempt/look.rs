@@ -75,15 +75,8 @@ impl Attempt<'_> {
             return Ok(None);
         }
         if let Some(client) = &self.job.client {
-            context.consents = store
-                .consents(&self.tenant.id, client)
-                .await?
-                .iter()
-                .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
-                    Ok(Record::Consent(consent)) => Some(*consent),
-                    _ => None,
-                })
-                .collect();
+            let (held, _) = relay_law::consents_of(self.house, self.tenant, client).await?;
+            context.consents = held.consents;
         }
         let env: MapEnv = self.tenant.env(self.house.clock.now());
         let labels = crate::consent::labels(&record, &context);
