@@ -29,6 +29,7 @@ pub mod intake;
 pub mod job;
 mod news;
 mod overtaken;
+pub mod people;
 pub mod ports;
 pub mod prepare;
 pub mod reason;

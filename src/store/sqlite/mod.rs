@@ -4,9 +4,12 @@
 //! after the commit with `synchronous = FULL`.
 
 mod admit;
+mod blocked;
 mod claim;
 mod crosswalk;
 mod denials;
+mod desk;
+mod find;
 mod jobs;
 mod lanes;
 mod people;
@@ -19,6 +22,7 @@ mod rows;
 mod schema;
 mod seal;
 mod space;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -477,15 +481,7 @@ impl Store for Sqlite {
             return Ok(0);
         }
         self.writer
-            .call("prune", move |c| {
-                let n = c
-                    .prepare_cached(
-                        "DELETE FROM idempotency WHERE (tenant, caller, key) IN (SELECT tenant, caller, key
-                           FROM idempotency WHERE made < ?1 LIMIT ?2)",
-                    )?
-                    .execute([before, PRUNED_MAX])?;
-                Ok(u64::try_from(n).unwrap_or(u64::MAX))
-            })
+            .call("prune", move |c| space::drop_keys(c, before, PRUNED_MAX))
             .await
     }
 

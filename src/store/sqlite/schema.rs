@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, PEOPLE];
 
 const FIRST: &str = "
 CREATE TABLE raw (
@@ -133,6 +133,34 @@ CREATE TABLE refusal (
   tenant TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL, pointer TEXT NOT NULL, caller TEXT NOT NULL,
   n INTEGER NOT NULL, last INTEGER NOT NULL,
   PRIMARY KEY (tenant, kind, rule, pointer, caller)) WITHOUT ROWID;
+";
+
+/// What people do beyond acts on one job.
+const PEOPLE: &str = "
+-- How many jobs stand in a lane; most have one.
+ALTER TABLE lane ADD COLUMN jobs INTEGER NOT NULL DEFAULT 1;
+UPDATE lane SET jobs = (SELECT count(*) FROM job j WHERE j.tenant = lane.tenant
+  AND j.partner = lane.partner AND j.lane = lane.lane AND j.rank IS NOT NULL);
+CREATE INDEX lane_long ON lane (tenant, partner, jobs DESC, lane) WHERE jobs > 1;
+CREATE INDEX lane_succeeds ON lane (tenant, partner, succeeds) WHERE succeeds IS NOT NULL;
+-- drain: the newest job there was when a person began to drain the partner; later ones wait.
+ALTER TABLE partner ADD COLUMN drain INTEGER;
+-- An administrator's holds. partner: empty for all of them.
+CREATE TABLE stop (
+  tenant TEXT NOT NULL, client TEXT NOT NULL, partner TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
+  since INTEGER NOT NULL,
+  PRIMARY KEY (tenant, client, partner)) WITHOUT ROWID;
+CREATE INDEX stop_since ON stop (tenant, since);
+-- What people did to a partner, a patient, a replay: about says to which.
+CREATE TABLE deed (
+  tenant TEXT NOT NULL, about TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
+  at INTEGER NOT NULL);
+CREATE INDEX deed_about ON deed (tenant, about);
+-- Jobs that people made of others. how: replay, reroute, edit.
+CREATE TABLE made (
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, source INTEGER NOT NULL, how TEXT NOT NULL, replay TEXT,
+  PRIMARY KEY (tenant, job)) WITHOUT ROWID;
+CREATE INDEX made_source ON made (tenant, source);
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -10,7 +10,7 @@ use super::steps::{Outcome, PARTNERS, RECORDS, Step};
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::sync::job::{Awaits, Claimed, LaneKey, NewJob, Purpose, Reach, State, VersionRef};
-use crate::sync::ports::{Act, Admission, Report, Reported, Store};
+use crate::sync::ports::{Act, Admission, Report, Reported, Steer, Store};
 use crate::sync::reason::Reason;
 
 /// A store and its model, side by side.
@@ -150,6 +150,12 @@ impl Pair<'_> {
                 }
             }
             Step::Consent { client } => self.consent(client).await,
+            Step::Steer { partner, steer } => self.steer(partner, steer).await,
+            Step::Hold {
+                client,
+                partner,
+                on,
+            } => self.hold(client, partner, on).await,
         }
     }
 
@@ -361,6 +367,38 @@ impl Pair<'_> {
         self.model.paused[partner] = on;
     }
 
+    async fn steer(&mut self, partner: usize, steer: Steer) {
+        let named = PartnerId::new(PARTNERS[partner]);
+        self.clinic.steer(&named, steer, self.now).await;
+        match steer {
+            Steer::Pause => (self.model.paused[partner], self.model.drains[partner]) = (true, None),
+            Steer::Resume => {
+                (self.model.paused[partner], self.model.drains[partner]) = (false, None)
+            }
+            Steer::Drain => {
+                let mark = self.model.jobs.len() as u64;
+                self.model.drains[partner].get_or_insert(mark);
+                self.model.paused[partner] = false;
+            }
+            Steer::Probe => {}
+        }
+    }
+
+    async fn hold(&mut self, client: usize, partner: Option<usize>, on: bool) {
+        let named = partner.map(|p| PartnerId::new(PARTNERS[p]));
+        let client_no = format!("C-{client}");
+        let changed = self
+            .clinic
+            .hold(&client_no, named.as_ref(), on, self.now)
+            .await;
+        let stop = (client, partner);
+        let wanted = match on {
+            true => self.model.stops.insert(stop),
+            false => self.model.stops.remove(&stop),
+        };
+        assert_eq!(changed, wanted, "hold {stop:?} {on}");
+    }
+
     async fn act(&mut self, seq: u64, act: Act) {
         let job = JobId::new(&format!("J{seq}"));
         let (store, tenant) = (self.clinic.store, &self.clinic.tenant);
@@ -426,6 +464,7 @@ impl Pair<'_> {
             }
         }
 
+        self.compare_desk().await;
         let next = store.next_due().await.expect("next_due");
         let wanted = self.model.next_due();
         match wanted {
@@ -435,10 +474,43 @@ impl Pair<'_> {
         }
     }
 
+    /// What is said of waiting jobs is what a claim would do, and lanes have the jobs that stand in them.
+    async fn compare_desk(&self) {
+        let mut free = Vec::new();
+        for state in [State::Waiting, State::Asking] {
+            for job in self.clinic.find(state, self.now).await {
+                if job.blocked_by.is_empty() {
+                    free.push(job.id.as_str().to_owned());
+                }
+            }
+        }
+        free.sort_unstable();
+        let claimable = (0..2).flat_map(|p| self.model.claimable(p, usize::MAX, self.now));
+        let mut wanted: Vec<String> = claimable.map(|seq| format!("J{seq}")).collect();
+        wanted.sort_unstable();
+        assert_eq!(free, wanted, "what nothing holds back is what is claimed");
+
+        let lanes = self.clinic.lanes(self.now).await;
+        for (partner, lane, jobs, head) in &lanes {
+            let n = PARTNERS.iter().position(|p| p == partner).expect("known");
+            let line = self.model.line(n, lane).len() as u64;
+            assert_eq!(*jobs, line, "jobs in {partner} {lane}");
+            let first = self.model.head(n, lane).map(|j| j.id.clone());
+            assert_eq!(first.as_ref(), Some(head), "the first in {partner} {lane}");
+        }
+        let mut standing: Vec<_> = self.model.jobs.iter().filter(|j| j.stands()).collect();
+        standing.sort_unstable_by_key(|j| (j.partner, &j.lane));
+        standing.dedup_by_key(|j| (j.partner, j.lane.clone()));
+        assert_eq!(lanes.len(), standing.len(), "lanes");
+    }
+
     /// Everything is let go: nobody is paused, consents come, cancels are approved, partners take all.
     async fn let_go(mut self) {
         for partner in 0..2 {
-            self.pause(partner, false).await;
+            self.steer(partner, Steer::Resume).await;
+        }
+        for (client, partner) in self.model.stops.clone() {
+            self.hold(client, partner, false).await;
         }
         let most = 2 * self.model.jobs.len() + 4;
         for _ in 0..most {
