@@ -150,7 +150,6 @@ CREATE TABLE stop (
   tenant TEXT NOT NULL, client TEXT NOT NULL, partner TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
   since INTEGER NOT NULL,
   PRIMARY KEY (tenant, client, partner)) WITHOUT ROWID;
-CREATE INDEX stop_since ON stop (tenant, since);
 -- What people did to a partner, a patient, a replay: about says to which.
 CREATE TABLE deed (
   tenant TEXT NOT NULL, about TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
@@ -161,6 +160,23 @@ CREATE TABLE made (
   tenant TEXT NOT NULL, job INTEGER NOT NULL, source INTEGER NOT NULL, how TEXT NOT NULL, replay TEXT,
   PRIMARY KEY (tenant, job)) WITHOUT ROWID;
 CREATE INDEX made_source ON made (tenant, source);
+CREATE INDEX made_replay ON made (tenant, replay, job) WHERE replay IS NOT NULL;
+-- Replays. cursor: the seq up to which jobs were looked at, of those up to upto. next: not before.
+CREATE TABLE replay (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, filter TEXT NOT NULL, state TEXT NOT NULL, rate INTEGER NOT NULL,
+  cursor INTEGER NOT NULL, upto INTEGER NOT NULL, made INTEGER NOT NULL, retried INTEGER NOT NULL,
+  skipped TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL, begun INTEGER NOT NULL,
+  changed INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX replay_next ON replay (next) WHERE state IN ('running', 'cancelling');
+CREATE INDEX replay_begun ON replay (tenant, begun);
+-- What one person proposed and another has to confirm. body: what exactly, sealed.
+CREATE TABLE proposal (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, what TEXT NOT NULL, about TEXT NOT NULL, body BLOB NOT NULL,
+  who TEXT NOT NULL, why BLOB NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
+  second TEXT, decided INTEGER,
+  PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX proposal_open ON proposal (tenant, at) WHERE state = 'open';
 ";
 
 /// What marks a database file as one of this program ("IOPG").

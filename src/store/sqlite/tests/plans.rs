@@ -120,6 +120,7 @@ const WIDE: &[(&str, &str)] = &[
     ("INDEX denial_open", "open denials are counted"),
     ("SEARCH count USING", "seven rows per partner"),
     ("SEARCH partner USING", "one row per partner"),
+    ("SEARCH stop USING", "an administrator's holds: a few"),
     ("SEARCH refusal USING", "at most so many are told apart"),
 ];
 
@@ -284,6 +285,7 @@ const ACROSS: &[&str] = &[
     "job_awaits_until",
     "job_deadline",
     "job_lease",
+    "replay_next",
 ];
 
 #[test]
