@@ -3,7 +3,6 @@
 mod artefact;
 mod backup;
 mod check_config;
-pub(crate) mod definitions;
 mod demo;
 mod fhirpath;
 mod map;
