@@ -27,9 +27,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let waits = number(&status["totals"]["parked"])
         + number(&status["unmatched"])
-        + status["parked_inbound"].as_array().map_or(0, Vec::len) as u64;
+        + listed(&status["parked_inbound"])
+        + listed(&status["audit"]["findings"]);
     let fine = waits == 0 && status["adds_up"] == Value::Bool(true);
     Ok(ExitCode::from(u8::from(!fine)))
+}
+
+fn listed(value: &Value) -> u64 {
+    value.as_array().map_or(0, Vec::len) as u64
 }
 
 /// For people: the sentence, the partners, the causes.
@@ -56,6 +61,17 @@ fn readable(status: &Value) -> String {
             number(&jobs["parked"]),
             number(&jobs["done"]),
             oldest
+        );
+    }
+    for f in status["audit"]["findings"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nself-check, {}: {} ({}) since {}\n  {}",
+            f["partner"].as_str().unwrap_or("the store"),
+            text(&f["what"]),
+            number(&f["n"]),
+            text(&f["since"]),
+            text(&f["press"])
         );
     }
     for g in status["groups"].as_array().into_iter().flatten() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, params};
 
+use super::audit;
 use super::blocked::{Glance, JOB, blocked_by, job};
 use super::read;
 use super::rows::{self, int};
@@ -195,6 +196,7 @@ pub(super) fn status(
         versions: total("versions")?,
         jobs_made: total("jobs")?,
         jobs_by_people: total("jobs by people")?,
+        audited: audit::audited(connection, tenant)?,
     })
 }
 

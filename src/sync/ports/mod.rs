@@ -3,6 +3,7 @@
 
 mod admission;
 mod desk;
+mod keeping;
 mod partner;
 mod store;
 mod stored;
@@ -11,6 +12,7 @@ mod work;
 
 pub use admission::*;
 pub use desk::*;
+pub use keeping::*;
 pub use partner::*;
 pub use store::*;
 pub use stored::*;

@@ -139,4 +139,6 @@ pub struct Status {
     pub jobs_made: u64,
     /// Of those: how many people made.
     pub jobs_by_people: u64,
+    /// What the last self-check found.
+    pub audited: Audited,
 }

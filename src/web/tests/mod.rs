@@ -23,7 +23,7 @@ use crate::ids::{Hash, JobId, Key, PartnerId, TenantId};
 use crate::sync::house::Settings;
 use crate::sync::job::{Chain, Purpose, State, VersionRef};
 use crate::sync::ports::{
-    Blocker, Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched,
+    Audited, Blocker, Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched,
 };
 use crate::sync::reason::Reason;
 use fixed_store::Fixed;
@@ -110,6 +110,7 @@ fn status() -> Status {
         versions: 9,
         jobs_made: 10,
         jobs_by_people: 0,
+        audited: Audited::default(),
     }
 }
 
