@@ -4,6 +4,8 @@ mod artefact;
 mod check_config;
 pub(crate) mod definitions;
 mod demo;
+#[cfg(feature = "faults")]
+mod faults;
 mod fhirpath;
 mod map;
 mod packages;
