@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
+pub(super) struct FaultArgs {
     /// Where the process dies: POINT[:PASSAGE[:kill|hang|fail[:MILLISECONDS]]]. For tests of the gateway.
     #[arg(long, value_name = "PLAN")]
     fault: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) struct Args {
     clock_file: Option<PathBuf>,
 }
 
-impl Args {
+impl FaultArgs {
     /// Arms what was asked for, before anything is started; the clock to run by.
     pub(super) fn arm(&self) -> anyhow::Result<Arc<dyn Clock>> {
         let plans: Vec<Plan> = self

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -30,7 +29,7 @@ pub(super) struct Args {
     until_input_ends: bool,
     #[cfg(feature = "faults")]
     #[command(flatten)]
-    faults: super::faults::Args,
+    faults: super::faults::FaultArgs,
 }
 
 /// Runs the gateway until SIGTERM or SIGINT, then drains.
@@ -60,7 +59,7 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
     #[cfg(not(feature = "faults"))]
-    let clock = Arc::new(System::default());
+    let clock = std::sync::Arc::new(System::default());
     #[cfg(feature = "faults")]
     let clock = args.faults.arm()?;
     let running = app::start(config, clock, Drive::Workers).await?;

@@ -134,7 +134,8 @@ pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusql
     )?;
     for (tenant, partner, room) in &request.room {
         let name = params![tenant.as_str(), partner.as_str(), request.now.micros()];
-        if *room > 0 && due.query_row(name, |r| r.get(0))?
+        if *room > 0
+            && due.query_row(name, |r| r.get(0))?
             && (!paused(connection, tenant, partner)? || fault::mutant(Mutant::BreakerIgnored))
         {
             return Ok(true);

@@ -1,0 +1,93 @@
+//! What is done to the gateway: the matrix, and for each planted bug the smallest scenario that shows it.
+
+mod answers;
+mod crash;
+mod outage;
+mod people;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use fhir_gateway::fault::Mutant;
+
+use crate::stage::{Outcome, Setup};
+
+/// What a scenario is run with.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    pub(crate) seed: u64,
+    /// The long version.
+    pub(crate) long: bool,
+    pub(crate) mutant: Option<Mutant>,
+}
+
+impl Run {
+    fn setup(self, name: &'static str) -> Setup {
+        Setup::new(name, self.seed, self.mutant)
+    }
+
+    /// One of two, by the version that is run.
+    fn of<T>(self, short: T, long: T) -> T {
+        if self.long { long } else { short }
+    }
+}
+
+type Played = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// A scenario.
+pub(crate) struct Scenario {
+    /// Its place in the matrix.
+    pub(crate) matrix: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// Whether it measures, and nothing may run beside it.
+    pub(crate) alone: bool,
+    pub(crate) play: fn(Run) -> Played,
+}
+
+macro_rules! scenarios {
+    ($($matrix:literal $name:literal $alone:literal $play:path, $about:literal;)+) => {
+        &[$(Scenario {
+            matrix: $matrix,
+            name: $name,
+            about: $about,
+            alone: $alone,
+            play: |run| Box::pin($play(run)),
+        },)+]
+    };
+}
+
+/// All of them; those that take longest first.
+pub(crate) const ALL: &[Scenario] = scenarios! {
+    "F1" "kills" false crash::kills, "killed at random moments, partners shaky";
+    "F2" "places" false crash::places, "killed at every named place";
+    "F2" "late" false crash::late, "a worker hangs past its lease";
+    "F2" "leases" false crash::leases, "answers take nearly as long as a request may";
+    "F2" "told" false crash::told, "killed between the answer and the disk";
+    "F2" "posts" false crash::posts, "killed before a send";
+    "F3" "outage" false outage::outage, "a partner is down, others get on";
+    "F3" "lanes" false outage::lanes, "a patient's line waits for a partner that is down";
+    "F3" "cancels" false outage::cancels, "orders are cancelled before they could leave";
+    "F5" "throttled" false answers::throttled, "a partner asks to be left alone";
+    "F5" "claims" false answers::claims, "answers take their time";
+    "F5" "unclear" false people::unclear, "a pharmacy that knows no repeats does not answer";
+    "F6" "poison" false people::poison, "a record that a partner refuses, and its retry";
+};
+
+/// The scenario in which a planted bug is to be found.
+pub(crate) fn shows(mutant: Mutant) -> &'static Scenario {
+    let name = match mutant {
+        Mutant::AckBeforeCommit => "told",
+        Mutant::DoneBeforeDelivery => "posts",
+        Mutant::NoLaneOrder => "lanes",
+        Mutant::ShortLease => "leases",
+        Mutant::RetryUnsure => "unclear",
+        Mutant::SettleAfterLostLease => "late",
+        Mutant::DoubleClaim => "claims",
+        Mutant::BreakerIgnored => "throttled",
+        Mutant::CancelAlone => "cancels",
+        Mutant::ParkedDeleted => "poison",
+    };
+    let found = ALL.iter().find(|s| s.name == name);
+    found.expect("a scenario of that name")
+}
