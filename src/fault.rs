@@ -180,6 +180,7 @@ mod armed {
 
     static PLANS: OnceLock<Vec<(Plan, AtomicU64)>> = OnceLock::new();
     static PLANTED: OnceLock<Mutant> = OnceLock::new();
+    static PAGES: OnceLock<u32> = OnceLock::new();
 
     /// Arms places, once, before anything is started.
     pub fn arm(plans: Vec<Plan>) {
@@ -195,6 +196,17 @@ mod armed {
     #[must_use]
     pub fn mutant(mutant: Mutant) -> bool {
         PLANTED.get() == Some(&mutant)
+    }
+
+    /// Lets the database have so many pages and no more, as a small disk would.
+    pub fn limit_pages(most: u32) {
+        let _ = PAGES.set(most);
+    }
+
+    /// Pages that the database may have, where it was limited.
+    #[must_use]
+    pub fn pages_max() -> Option<u32> {
+        PAGES.get().copied()
     }
 
     /// What is to happen at this passage, if anything.
@@ -245,7 +257,7 @@ mod armed {
 }
 
 #[cfg(feature = "faults")]
-pub use armed::{arm, behind, here, mutant, plant, within};
+pub use armed::{arm, behind, here, limit_pages, mutant, pages_max, plant, within};
 
 /// Whether this bug is planted: never, without the feature `faults`.
 #[cfg(not(feature = "faults"))]
@@ -253,6 +265,14 @@ pub use armed::{arm, behind, here, mutant, plant, within};
 #[must_use]
 pub const fn mutant(_: Mutant) -> bool {
     false
+}
+
+/// Pages that the database may have: as many as it needs, without the feature `faults`.
+#[cfg(not(feature = "faults"))]
+#[inline(always)]
+#[must_use]
+pub const fn pages_max() -> Option<u32> {
+    None
 }
 
 /// A place. Whether what comes next is to fail: never, without the feature `faults`.

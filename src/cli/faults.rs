@@ -23,6 +23,9 @@ pub(super) struct FaultArgs {
     /// A planted bug, by name. For tests of those tests.
     #[arg(long, value_name = "NAME")]
     mutant: Option<String>,
+    /// Pages that the database may have, at most. For tests of a full disk where none can be mounted.
+    #[arg(long, value_name = "N")]
+    pages_max: Option<u32>,
     /// A file that says by how many seconds the wall clock is wrong; read again and again.
     #[arg(long, value_name = "FILE")]
     clock_file: Option<PathBuf>,
@@ -40,6 +43,9 @@ impl FaultArgs {
         if let Some(name) = &self.mutant {
             let mutant = Mutant::ALL.into_iter().find(|m| m.as_str() == name);
             fault::plant(mutant.with_context(|| format!("no such mutant: {name}"))?);
+        }
+        if let Some(most) = self.pages_max {
+            fault::limit_pages(most);
         }
         Ok(match &self.clock_file {
             Some(file) => Arc::new(Wrong::by(file)),

@@ -222,7 +222,9 @@ impl Clinic {
         let now = jiff::Timestamp::from_microsecond(self.0.clock.now().micros()).expect("now");
         let zone = jiff::tz::TimeZone::get("America/New_York").expect("a zone");
         let ago = jiff::Span::new().hours(AGO_H);
-        now.to_zoned_datetime(zone).checked_sub(ago).expect("earlier")
+        now.to_zoned_datetime(zone)
+            .checked_sub(ago)
+            .expect("earlier")
     }
 
     fn order(

@@ -17,6 +17,22 @@ pub(crate) struct Counts {
     pub(crate) parked: i64,
 }
 
+/// Times from acceptance to delivery, in microseconds, sorted.
+pub(crate) struct Lags(Vec<i64>);
+
+impl Lags {
+    /// What all but one of a hundred keep within.
+    pub(crate) fn p99(&self) -> Duration {
+        let at = self.0.len().saturating_sub(1) * 99 / 100;
+        let micros = self.0.get(at).copied().unwrap_or(0);
+        Duration::from_micros(micros.try_into().unwrap_or(0))
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
 fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
     let version: i64 = row.get(at + 2)?;
     Ok((
@@ -29,7 +45,16 @@ fn name(row: &Row<'_>, at: usize) -> rusqlite::Result<Name> {
 impl Look {
     /// Opens it; `None`: it is not there yet.
     pub(crate) fn at(path: &Path) -> Option<Self> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::open(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+    }
+
+    /// Opens one that nobody else has, and lets SQLite mend it.
+    pub(crate) fn alone(path: &Path) -> Option<Self> {
+        Self::open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+    }
+
+    fn open(path: &Path, how: OpenFlags) -> Option<Self> {
+        let flags = how | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags).ok()?;
         connection.busy_timeout(Duration::from_secs(5)).ok()?;
         Some(Look(connection))
@@ -63,13 +88,14 @@ impl Look {
         self.all(sql, |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
     }
 
-    /// When a partner's jobs were accepted and settled, of those accepted since: microseconds.
-    pub(crate) fn lags(&self, partner: &str, since: i64) -> Vec<i64> {
+    /// How long a partner's jobs took from acceptance to delivery, of those accepted since then and not in
+    /// this lane, sorted.
+    pub(crate) fn lags(&self, partner: &str, since: i64, but: &str) -> Lags {
         let sql = "SELECT settled - accepted FROM job WHERE partner = ?1 AND accepted >= ?2
-             AND state = 'done' ORDER BY 1";
+             AND lane <> ?3 AND state = 'done' ORDER BY 1";
         let mut query = self.0.prepare_cached(sql).expect("a query");
-        let rows = query.query_map(rusqlite::params![partner, since], |r| r.get(0));
-        rows.expect("rows").flatten().collect()
+        let rows = query.query_map(rusqlite::params![partner, since, but], |r| r.get(0));
+        Lags(rows.expect("rows").flatten().collect())
     }
 
     /// A number.

@@ -30,7 +30,7 @@ use fhir_gateway::clock::{Clock, System};
 use fhir_gateway::fault::Mutant;
 use serde_json::json;
 
-use check::{Found, Wrong};
+use check::{Broken, Found, Wrong};
 use scenario::{ALL, Run, Scenario};
 use stage::Outcome;
 
@@ -47,6 +47,14 @@ struct Task {
 struct Done {
     mutant: Option<Mutant>,
     outcome: Outcome,
+}
+
+impl Done {
+    /// Whether the planted bug was seen by the invariant that it breaks.
+    fn caught(&self) -> bool {
+        let breaks = self.mutant.map(|mutant| scenario::shows(mutant).1);
+        breaks.is_some_and(|wrong| self.outcome.found.count(wrong) > 0)
+    }
 }
 
 struct Args {
@@ -104,9 +112,10 @@ fn main() -> ExitCode {
     };
     let mut tasks: Vec<Task> = Vec::new();
     if let Some(mutant) = args.mutant {
-        let scenario = scenario::shows(mutant);
-        let run = run(Some(mutant));
-        tasks.push(Task { scenario, run });
+        tasks.push(Task {
+            scenario: scenario::shows(mutant).0,
+            run: run(Some(mutant)),
+        });
     } else {
         let wanted = |s: &&Scenario| args.only.as_ref().is_none_or(|name| name == s.name);
         tasks.extend(ALL.iter().filter(wanted).map(|scenario| Task {
@@ -115,7 +124,7 @@ fn main() -> ExitCode {
         }));
         if args.only.is_none() {
             tasks.extend(Mutant::ALL.into_iter().map(|mutant| Task {
-                scenario: scenario::shows(mutant),
+                scenario: scenario::shows(mutant).0,
                 run: run(Some(mutant)),
             }));
         }
@@ -172,36 +181,47 @@ fn play_one(task: &Task) -> Done {
         "{matrix:3} {name:10} {took:6.1}s {:5} messages {:3} kills {:5} faults {:4} MB  {about}",
         outcome.messages, outcome.kills, outcome.faults, outcome.rss_mb
     );
-    if let Some(mutant) = task.run.mutant {
-        let word = match outcome.found.broken.first() {
-            Some(_) => "caught",
-            None => "NOT CAUGHT",
+    let done = Done {
+        mutant: task.run.mutant,
+        outcome,
+    };
+    let mut shown: Vec<&Broken> = done.outcome.found.broken.iter().collect();
+    if let Some(mutant) = done.mutant {
+        let (_, breaks) = scenario::shows(mutant);
+        let word = if done.caught() {
+            "caught"
+        } else {
+            "NOT CAUGHT"
         };
         text = format!(
             "    {name:10} {took:6.1}s  mutant {}: {word}",
             mutant.as_str()
         );
+        if done.caught() {
+            shown.retain(|broken| broken.wrong == breaks);
+            shown.truncate(1);
+        }
     }
-    for broken in &outcome.found.broken {
-        let n = outcome.found.count(broken.wrong);
+    for note in done.outcome.notes.iter().filter(|_| done.mutant.is_none()) {
+        text.push_str(&format!("\n      {note}"));
+    }
+    for broken in shown {
+        let n = done.outcome.found.count(broken.wrong);
         text.push_str(&format!(
             "\n      {:?} ({n}): {}",
             broken.wrong, broken.says
         ));
     }
     println!("{text}");
-    Done {
-        mutant: task.run.mutant,
-        outcome,
-    }
+    done
 }
-
 /// The last line, and whether all of it holds.
 fn conclude(done: &[Done]) -> ExitCode {
     let mut found = Found::default();
     let (mut messages, mut kills, mut faults) = (0, 0, 0);
     let (mut mutants, mut caught) = (0, 0);
-    for Done { mutant, outcome } in done {
+    for one in done {
+        let Done { mutant, outcome } = one;
         messages += outcome.messages;
         kills += outcome.kills;
         faults += outcome.faults;
@@ -209,7 +229,7 @@ fn conclude(done: &[Done]) -> ExitCode {
             None => found.extend(outcome.found.clone()),
             Some(_) => {
                 mutants += 1;
-                caught += u64::from(!outcome.found.broken.is_empty());
+                caught += u64::from(one.caught());
             }
         }
     }

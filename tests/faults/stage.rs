@@ -81,10 +81,13 @@ pub(crate) struct Stage {
     partners: Vec<Partner>,
     tellers: Vec<tokio::task::JoinHandle<()>>,
     child: Option<Child>,
+    /// Whether it is started without the planted bug.
+    sound: bool,
     pub(crate) kills: u64,
     /// What was done besides kills and to others than partners.
     pub(crate) faults: u64,
     rss_kb: u64,
+    notes: Vec<String>,
     watch: Arc<Mutex<Watch>>,
     watcher: Option<tokio::task::JoinHandle<()>>,
 }
@@ -96,6 +99,8 @@ pub(crate) struct Outcome {
     pub(crate) kills: u64,
     pub(crate) faults: u64,
     pub(crate) rss_mb: u64,
+    /// What was measured beside.
+    pub(crate) notes: Vec<String>,
 }
 
 fn free_address() -> SocketAddr {
@@ -141,9 +146,11 @@ impl Stage {
             door,
             partners,
             child: None,
+            sound: false,
             kills: 0,
             faults: 0,
             rss_kb: 0,
+            notes: Vec::new(),
             watch: Arc::default(),
             watcher: None,
         };
@@ -163,7 +170,7 @@ impl Stage {
         let mut text = format!(
             "[server]\nlisten = \"{}\"\ndrain_ms = 2000\n[store]\npath = \"{}\"\nfree_mb_min = 1\n\
              [log]\nfilter = \"info\"\n\
-             [delivery]\nlease_s = {}\npoll_ms = 50\ncancel_silence_s = 600\n\
+             [delivery]\nlease_s = {}\npoll_ms = 50\ncancel_silence_s = 86400\n\
              [retry]\nschedule_s = {:?}\noverload_s = 1\noutage_s = 1\nask_every_s = 0\nasks_max = 500\n\
              [[tenants]]\nid = \"clinic\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
              key_file = \"tenant.key\"\n",
@@ -253,7 +260,7 @@ impl Stage {
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(log.expect("a log"));
-        if let Some(mutant) = self.setup.mutant {
+        if let Some(mutant) = self.setup.mutant.filter(|_| !self.sound) {
             command.args(["--mutant", mutant.as_str()]);
         }
         self.child = Some(command.spawn().expect("the gateway"));
@@ -275,6 +282,13 @@ impl Stage {
         }
     }
 
+    /// Starts it, without any planted bug, and hands in what records lean on.
+    pub(crate) async fn open_sound(&mut self) {
+        self.sound = true;
+        self.open().await;
+        self.sound = false;
+    }
+
     /// Starts it and hands in what records lean on.
     pub(crate) async fn open(&mut self) {
         let runs = self.start(&[]).await;
@@ -287,6 +301,11 @@ impl Stage {
         let log = log.unwrap_or_default();
         let from = log.lines().count().saturating_sub(5);
         log.lines().skip(from).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Remembers a figure.
+    pub(crate) fn note(&mut self, says: String) {
+        self.notes.push(says);
     }
 
     /// Whether the child has ended by itself.
@@ -428,6 +447,7 @@ impl Stage {
                 + self.kills
                 + self.partners.iter().map(Partner::faults).sum::<u64>(),
             rss_mb,
+            notes: std::mem::take(&mut self.notes),
         }
     }
 

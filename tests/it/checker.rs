@@ -140,7 +140,8 @@ fn nothing_is_found_where_all_is_well() {
 #[test]
 fn a_loss_is_found() {
     let at = |wrong| vec![wrong];
-    assert!(planted(|e| drop(e.stored.remove(&name("a", 1)))).contains(&Wrong::Lost));
+    let unstored = |e: &mut Evidence| assert!(e.stored.remove(&name("a", 1)));
+    assert!(planted(unstored).contains(&Wrong::Lost));
     assert_eq!(
         planted(|e| e.sent.remove(0).answered = false),
         at(Wrong::Undue)
@@ -294,4 +295,19 @@ fn a_cancelled_order_that_is_live_is_found() {
         e.books[1].live.clear();
     };
     assert_eq!(planted(taken_back), vec![]);
+}
+
+#[test]
+fn all_of_a_kind_are_counted_and_a_few_are_told() {
+    let mut found = check::Found::default();
+    for n in 0..9 {
+        found.add(Wrong::Held, format!("the {n}th"));
+    }
+    let mut other = check::Found::default();
+    other.add(Wrong::Told, "a name");
+    found.extend(other);
+    assert_eq!((found.count(Wrong::Held), found.count(Wrong::Told)), (9, 1));
+    let told: Vec<_> = found.broken.iter().map(|b| (b.wrong, &*b.says)).collect();
+    assert_eq!(told.len(), 6);
+    assert_eq!(told[5], (Wrong::Told, "a name"));
 }

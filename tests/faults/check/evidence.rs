@@ -23,7 +23,6 @@ pub(crate) struct Line {
     /// When the answer was written, or the other side had gone.
     pub(crate) ended: Duration,
     pub(crate) method: String,
-    pub(crate) path: String,
     /// `kind/id/version`, as the request says.
     pub(crate) record: Option<String>,
     /// The job, as the request says.

@@ -4,6 +4,7 @@
 pub(crate) mod ehr;
 pub(crate) mod http;
 pub(crate) mod pharmacy;
+pub(crate) mod tls;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -53,8 +54,6 @@ struct Manner {
     next: VecDeque<Bad>,
     /// Every request, or every write, until told otherwise.
     standing: Option<Bad>,
-    /// A write whose body holds this is refused (422).
-    poison: Option<String>,
     /// Before each answer.
     delay: Duration,
     /// Of a hundred writes, so many go wrong at random, half of them after the effect.
@@ -149,17 +148,12 @@ impl Partner {
         lock(&self.0.manner).shaky = percent;
     }
 
-    pub(crate) fn poison(&self, text: Option<&str>) {
-        lock(&self.0.manner).poison = text.map(str::to_owned);
-    }
-
     /// Everything is well from now on.
     pub(crate) fn heal(&self) {
         {
             let mut manner = lock(&self.0.manner);
             manner.next.clear();
             manner.standing = None;
-            manner.poison = None;
             manner.delay = Duration::ZERO;
             manner.shaky = 0;
         }
@@ -342,15 +336,6 @@ impl Partner {
         if !request.is_write() {
             return (manner.standing, delay);
         }
-        let poisoned = manner.poison.as_ref().is_some_and(|text| {
-            request
-                .body
-                .windows(text.len())
-                .any(|part| part == text.as_bytes())
-        });
-        if poisoned {
-            return (Some(Bad::Status(422, None, false)), delay);
-        }
         if let Some(bad) = manner.next.pop_front() {
             return (Some(bad), delay);
         }
@@ -371,7 +356,6 @@ fn line(request: &Request, begun: Duration) -> Line {
     Line {
         begun,
         method: request.method.clone(),
-        path: request.path.join("/"),
         record: request.header("gateway-record").map(str::to_owned),
         job: request.header("x-request-id").map(str::to_owned),
         ..Line::default()

@@ -83,7 +83,7 @@ pub(crate) async fn told(run: Run) -> Outcome {
         ..run.setup("told")
     })
     .await;
-    stage.open().await;
+    stage.open_sound().await;
     // Nothing but acceptances is written.
     stage.partner(EHR).down();
     let traffic = stage.clinic.traffic(Mix::MEASURES, 6, Duration::ZERO);
@@ -168,4 +168,40 @@ pub(crate) async fn leases(run: Run) -> Outcome {
     stage.clinic.send(Mix::MEASURES, 3).await;
     stage.drained(None, 12 * SECOND).await;
     stage.finish(20 * SECOND, Found::default()).await
+}
+
+/// F9: the wall clock jumps by an hour, either way, and the process dies in between. What was to wait while
+/// the clock was ahead waits until the clock is there again: it is set ahead once more in the end.
+pub(crate) async fn clock(run: Run) -> Outcome {
+    let mut stage = Stage::new(Setup {
+        partners: &[EHR, PHARMACY],
+        ..run.setup("clock")
+    })
+    .await;
+    let file = stage.folder().join("clock");
+    let set = |seconds: i64| {
+        let beside = file.with_extension("tmp");
+        std::fs::write(&beside, seconds.to_string()).expect("a file");
+        std::fs::rename(&beside, &file).expect("renamed");
+    };
+    set(0);
+    let args = ["--clock-file".to_owned(), "clock".to_owned()];
+    stage.start(&args).await;
+    stage.clinic.open().await;
+    let traffic = stage
+        .clinic
+        .traffic(Mix::default(), 4, Duration::from_millis(15));
+    for _ in 0..run.of(1, 5) {
+        for seconds in [3600, 0, -3600, 0, 3600, -3600] {
+            set(seconds);
+            stage.faults += 1;
+            tokio::time::sleep(SECOND / 2).await;
+            stage.kill();
+            stage.start(&args).await;
+            tokio::time::sleep(SECOND / 2).await;
+        }
+    }
+    traffic.stop().await;
+    set(3700);
+    stage.finish(60 * SECOND, Found::default()).await
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod crash;
+mod disk;
 mod outage;
 mod people;
 
@@ -10,6 +11,7 @@ use std::pin::Pin;
 
 use fhir_gateway::fault::Mutant;
 
+use crate::check::Wrong;
 use crate::stage::{Outcome, Setup};
 
 /// What a scenario is run with.
@@ -68,26 +70,33 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "F3" "outage" false outage::outage, "a partner is down, others get on";
     "F3" "lanes" false outage::lanes, "a patient's line waits for a partner that is down";
     "F3" "cancels" false outage::cancels, "orders are cancelled before they could leave";
+    "F5" "bad" false answers::bad, "every bad answer, at each sort of partner";
+    "F5" "certs" false answers::certificates, "certificates that have expired, or are of another host";
     "F5" "throttled" false answers::throttled, "a partner asks to be left alone";
     "F5" "claims" false answers::claims, "answers take their time";
     "F5" "unclear" false people::unclear, "a pharmacy that knows no repeats does not answer";
     "F6" "poison" false people::poison, "a record that a partner refuses, and its retry";
+    "F8" "full" false disk::full, "the disk runs full, and is freed";
+    "F9" "clock" false crash::clock, "the wall clock jumps by an hour, either way";
+    "F13" "copies" false disk::copies, "what was written last is lost: copies of the files, cut and torn";
+    "F4" "slow" true outage::slow, "a partner is slow, others hold";
+    "F7" "backlog" true outage::backlog, "one patient's line is long, others hold";
 };
 
-/// The scenario in which a planted bug is to be found.
-pub(crate) fn shows(mutant: Mutant) -> &'static Scenario {
-    let name = match mutant {
-        Mutant::AckBeforeCommit => "told",
-        Mutant::DoneBeforeDelivery => "posts",
-        Mutant::NoLaneOrder => "lanes",
-        Mutant::ShortLease => "leases",
-        Mutant::RetryUnsure => "unclear",
-        Mutant::SettleAfterLostLease => "late",
-        Mutant::DoubleClaim => "claims",
-        Mutant::BreakerIgnored => "throttled",
-        Mutant::CancelAlone => "cancels",
-        Mutant::ParkedDeleted => "poison",
+/// The scenario in which a planted bug is to be found, and the invariant that it breaks.
+pub(crate) fn shows(mutant: Mutant) -> (&'static Scenario, Wrong) {
+    let (name, wrong) = match mutant {
+        Mutant::AckBeforeCommit => ("told", Wrong::Lost),
+        Mutant::DoneBeforeDelivery => ("posts", Wrong::Lost),
+        Mutant::NoLaneOrder => ("lanes", Wrong::Disordered),
+        Mutant::ShortLease => ("leases", Wrong::Overlapped),
+        Mutant::RetryUnsure => ("unclear", Wrong::Doubled),
+        Mutant::SettleAfterLostLease => ("late", Wrong::Revived),
+        Mutant::DoubleClaim => ("claims", Wrong::Overlapped),
+        Mutant::BreakerIgnored => ("throttled", Wrong::Impatient),
+        Mutant::CancelAlone => ("cancels", Wrong::Uncancelled),
+        Mutant::ParkedDeleted => ("poison", Wrong::Miscounted),
     };
     let found = ALL.iter().find(|s| s.name == name);
-    found.expect("a scenario of that name")
+    (found.expect("a scenario of that name"), wrong)
 }

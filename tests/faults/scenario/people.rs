@@ -17,12 +17,12 @@ pub(crate) async fn decide(stage: &Stage, found: &mut Found) {
             (Keep::Pharmacy(pharmacy), Some(message)) => pharmacy.has(message),
             _ => false,
         };
-        let word = if there {
-            "resolve-there"
+        if there {
+            act(stage, found, &id, "resolve-there").await;
         } else {
-            "resolve-not-there"
-        };
-        act(stage, found, &id, word).await;
+            act(stage, found, &id, "resolve-not-there").await;
+            act(stage, found, &id, "retry").await;
+        }
     }
 }
 
