@@ -17,6 +17,7 @@ mod fixtures;
 mod floors;
 mod inbound;
 mod intake;
+mod keeping;
 mod middle;
 mod operate;
 mod packages;
