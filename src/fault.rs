@@ -1,7 +1,7 @@
 //! Named places where a test may stop the process, and planted bugs that a test must catch.
 //!
 //! Without the feature `faults` nothing here does anything: every function is empty and is compiled away.
-//! With it, the roof arms places ([`arm`]) and plants one bug ([`plant`]) before it starts anything. A
+//! With it, the roof arms places (`arm`) and plants one bug (`plant`) before it starts anything. A
 //! process that dies here dies as by `kill -9`: at once, without unwinding, flushing or dropping. Must
 //! never be armed by anything but the roof's arguments, nor decide anything itself.
 
