@@ -5,6 +5,8 @@ mod backup;
 mod check_config;
 mod demo;
 mod door;
+#[cfg(feature = "faults")]
+mod faults;
 mod fhirpath;
 mod jobs;
 mod lanes;
