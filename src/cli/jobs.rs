@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::door::{Door, age, held_back_by, list, more, number, table, text};
@@ -30,6 +31,54 @@ enum What {
     ResolveThere(Act),
     /// Unclear: the partner said that they do not have it.
     ResolveNotThere(Act),
+    /// Sends it to another partner instead, encoded for that one.
+    Reroute(Reroute),
+    /// Mends what a partner refused of one resource, for that partner, and sends it.
+    Edit(Edit),
+    /// What one person proposed and another has to confirm.
+    Proposals(All),
+    /// Confirms what another person proposed: it is done.
+    Confirm(Decide),
+    /// Rejects what a person proposed.
+    Reject(Decide),
+}
+
+#[derive(Debug, clap::Args)]
+struct Reroute {
+    #[command(flatten)]
+    act: Act,
+    /// The other partner.
+    #[arg(long)]
+    to: String,
+    /// For a prescription: the clinic's id of the pharmacy there.
+    #[arg(long)]
+    pharmacy: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct Edit {
+    #[command(flatten)]
+    act: Act,
+    /// The effect, as `show` numbers it.
+    #[arg(long, default_value_t = 0)]
+    effect: u32,
+    /// A file with a JSON merge patch (RFC 7386) for its resource.
+    #[arg(long, value_name = "FILE")]
+    patch: std::path::PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct All {
+    #[command(flatten)]
+    door: Door,
+}
+
+#[derive(Debug, clap::Args)]
+struct Decide {
+    #[command(flatten)]
+    door: Door,
+    /// The proposal.
+    proposal: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -114,14 +163,63 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Cancel(act) => press(act, "cancel"),
         What::ResolveThere(act) => press(act, "resolve-there"),
         What::ResolveNotThere(act) => press(act, "resolve-not-there"),
+        What::Reroute(r) => {
+            let one = &r.act.one;
+            let body = json!({"to": r.to, "pharmacy": r.pharmacy, "why": r.act.why});
+            one.door
+                .press(&["jobs", &one.job, "reroute"], &body, came_of)
+        }
+        What::Edit(e) => {
+            let one = &e.act.one;
+            let patch = std::fs::read(&e.patch).context("--patch cannot be read")?;
+            let patch: Value = serde_json::from_slice(&patch).context("--patch is no JSON")?;
+            let body = json!({"effect": e.effect, "patch": patch, "why": e.act.why});
+            one.door.press(&["jobs", &one.job, "edit"], &body, came_of)
+        }
+        What::Proposals(all) => all.door.show(&["proposals"], &vec![], proposals),
+        What::Confirm(d) => {
+            let path = ["proposals", &d.proposal, "confirm"];
+            d.door.press(&path, &json!({}), came_of)
+        }
+        What::Reject(d) => {
+            let path = ["proposals", &d.proposal, "reject"];
+            d.door.press(&path, &json!({}), came_of)
+        }
     }
 }
 
 fn press(act: &Act, word: &str) -> anyhow::Result<ExitCode> {
     let path = ["jobs", &act.one.job, word];
-    act.one
-        .door
-        .press(&path, &json!({"why": act.why}), |_| "done\n".to_owned())
+    act.one.door.press(&path, &json!({"why": act.why}), came_of)
+}
+
+/// What came of a wish: done, a job, or a proposal.
+fn came_of(answer: &Value) -> String {
+    match (answer["proposal"].as_str(), answer["job"].as_str()) {
+        (Some(id), _) => format!("proposal {id}: another person has to confirm it\n"),
+        (None, Some(job)) => format!("done: job {job}\n"),
+        (None, None) => "done\n".to_owned(),
+    }
+}
+
+fn proposals(answer: &Value) -> String {
+    let rows: Vec<Vec<String>> = list(&answer["proposals"])
+        .iter()
+        .map(|p| {
+            let deed = &p["deed"];
+            [
+                &p["id"],
+                &p["what"],
+                &p["about"],
+                &deed["at"],
+                &deed["who"],
+                &deed["why"],
+            ]
+            .map(|v| text(v).to_owned())
+            .to_vec()
+        })
+        .collect();
+    table(&["proposal", "what", "about", "since", "who", "why"], &rows)
 }
 
 /// Jobs as a table.

@@ -13,6 +13,7 @@ mod lanes;
 mod map;
 mod packages;
 mod partners;
+mod replay;
 mod serve;
 mod status;
 mod token;
@@ -50,6 +51,8 @@ enum Command {
     Lanes(lanes::Args),
     /// Shows, pauses, drains, resumes and probes partners of a running gateway.
     Partners(partners::Args),
+    /// Brings jobs of a running gateway to their partner once more.
+    Replay(replay::Args),
     /// Maps one record between the clinic's shape, FHIR and SCRIPT.
     Map(map::Args),
     /// Shows what is waiting, retrying, asking and parked at a running gateway.
@@ -80,6 +83,7 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Jobs(args) => jobs::run(&args),
         Command::Lanes(args) => lanes::run(&args),
         Command::Partners(args) => partners::run(&args),
+        Command::Replay(args) => replay::run(&args),
         Command::Map(args) => map::run(args),
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),

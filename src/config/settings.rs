@@ -9,6 +9,7 @@ use super::reader::Reader;
 use super::{Log, Pages, Server, Store};
 use crate::json::Limits;
 use crate::sync::house::Settings;
+use crate::sync::people::Limits as People;
 use crate::sync::ports::Keep;
 use crate::sync::retry::Policy;
 
@@ -151,6 +152,10 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
     }
     t.finish();
 
+    let mut t = root.table("people");
+    let people = people(&mut t);
+    t.finish();
+
     let mut t = root.table("retry");
     let policy = policy(&mut t, &own.policy);
     t.finish();
@@ -179,12 +184,32 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
             lease,
             poll,
             node,
+            people,
             keep,
             audit_every,
             audit_grace,
         },
         pages,
     )
+}
+
+/// What people set going, and what takes two of them.
+fn people(t: &mut Reader) -> People {
+    let own = People::default();
+    let small = |n: u64| u32::try_from(n).unwrap_or(own.replay_rate_max);
+    People {
+        replay_rate_max: small(t.number(
+            "replay_rate_max",
+            u64::from(own.replay_rate_max),
+            1,
+            1000,
+        )),
+        replay_jobs_max: t.number("replay_jobs_max", own.replay_jobs_max, 1, 10_000_000),
+        replay_compared_max: t.count("replay_compared_max", own.replay_compared_max, 0, 10_000),
+        two_replay_above: t.number("two_replay_above", own.two_replay_above, 0, 10_000_000),
+        two_edit: t.flag("two_edit", own.two_edit),
+        two_resolve: t.flag("two_resolve", own.two_resolve),
+    }
 }
 
 /// A retry schedule: `[retry]`, or a partner's own, which says only what differs.

@@ -104,6 +104,8 @@ pub struct Settings {
     pub poll: Duration,
     /// This node's name, for people.
     pub node: String,
+    /// Limits of what people set going, and what takes two of them.
+    pub people: crate::sync::people::Limits,
     /// How long bodies are kept.
     pub keep: Keep,
     /// How often the store looks after itself.
@@ -125,6 +127,7 @@ impl Default for Settings {
             lease: Duration::from_secs(120),
             poll: Duration::from_millis(500),
             node: "gateway".to_owned(),
+            people: crate::sync::people::Limits::default(),
             keep: Keep::default(),
             audit_every: Duration::from_secs(300),
             audit_grace: Duration::from_secs(900),

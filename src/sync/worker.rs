@@ -18,7 +18,7 @@ use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
 use crate::sync::inbound::Inbound;
 use crate::sync::job::Claimed;
-use crate::sync::people::again;
+use crate::sync::people::{again, replay};
 use crate::sync::ports::{ClaimRequest, StoreError};
 use crate::sync::reason::Reason;
 
@@ -26,6 +26,8 @@ use crate::sync::reason::Reason;
 const LEFT_AFTER: Duration = Duration::from_secs(60);
 /// How often what is not work is done: leases, left bytes, old keys.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
+/// How often replays are looked at.
+const REPLAYING: Duration = Duration::from_secs(1);
 /// Every so many rounds of housekeeping, from the first on: denials are decided anew.
 const DENIALS_EVERY: u64 = 720;
 /// The shortest nap, where something is due but held back by what will wake us anyway.
@@ -56,6 +58,10 @@ impl Worker {
             let (worker, stop) = (self.clone(), stop.clone());
             async move { worker.keep_house_until(stop).await }
         });
+        let replaying = tokio::spawn({
+            let (worker, stop) = (self.clone(), stop.clone());
+            async move { worker.replay_until(stop).await }
+        });
         while !stop.is_cancelled() {
             let lease_ends = self.lease_ends();
             match self.claim(&flight).await {
@@ -82,6 +88,22 @@ impl Worker {
         while tasks.join_next().await.is_some() {}
         if let Err(error) = housekeeping.await {
             tracing::error!(panic = error.is_panic(), "housekeeping ended badly");
+        }
+        if let Err(error) = replaying.await {
+            tracing::error!(panic = error.is_panic(), "replaying ended badly");
+        }
+    }
+
+    /// One step a second of every replay that runs.
+    async fn replay_until(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = replay::step_due(&self.inbound.acceptor).await {
+                tracing::warn!(%error, "replaying failed");
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(REPLAYING) => {}
+            }
         }
     }
 
@@ -133,6 +155,7 @@ impl Worker {
     /// The store's.
     pub async fn step(&self) -> Result<usize, StoreError> {
         self.keep_house().await?;
+        replay::step_due(&self.inbound.acceptor).await?;
         let lease_ends = self.lease_ends();
         let jobs = self.claim(&HashMap::new()).await?;
         let count = jobs.len();

@@ -13,6 +13,10 @@
 //!           POST /jobs/{id}/{retry|cancel|resolve-there|resolve-not-there}
 //!           POST /partners/{id}/{pause|resume|drain|probe}
 //!           POST /holds, /holds/release
+//!           POST /jobs/{id}/{reroute|edit}
+//!           GET  /replays, /replays/{id}                           right read or operate
+//!           POST /replays, /replays/dry-run, /replays/{id}/cancel  right operate
+//!           GET  /proposals               POST /proposals/{id}/{confirm|reject}
 //! machines  GET  /health, /ready          open
 //!           GET  /metrics                 right metrics or read
 //! ```
@@ -74,6 +78,7 @@ pub struct DoorLimits {
 /// What a door needs.
 pub struct Doors {
     house: Arc<House>,
+    acceptor: Acceptor,
     intake: Intake,
     inbound: Inbound,
     tokens: Vec<Token>,
@@ -92,6 +97,7 @@ impl Doors {
         measured: Box<dyn Fn() -> String + Send + Sync>,
     ) -> Self {
         Doors {
+            acceptor: acceptor.clone(),
             intake: Intake::new(acceptor.clone()),
             inbound: Inbound::new(acceptor.clone()),
             requests: Arc::new(Semaphore::new(limits.requests_max)),
@@ -153,7 +159,18 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/jobs", get(admin::jobs::list))
         .route("/jobs/{id}", get(admin::jobs::one))
         .route("/jobs/{id}/blocked-by", get(admin::jobs::blocked_by))
+        .route("/jobs/{id}/reroute", post(admin::second::reroute))
+        .route("/jobs/{id}/edit", post(admin::second::edit))
         .route("/jobs/{id}/{act}", post(admin::act))
+        .route(
+            "/replays",
+            get(admin::replays::list).post(admin::replays::begin),
+        )
+        .route("/replays/dry-run", post(admin::replays::dry_run))
+        .route("/replays/{id}", get(admin::replays::one))
+        .route("/replays/{id}/cancel", post(admin::replays::cancel))
+        .route("/proposals", get(admin::second::list))
+        .route("/proposals/{id}/{act}", post(admin::second::decide))
         .route("/lanes", get(admin::lanes::list))
         .route("/holds", get(admin::holds::list).post(admin::holds::hold))
         .route("/holds/release", post(admin::holds::release))

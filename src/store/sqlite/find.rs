@@ -201,7 +201,7 @@ pub(super) fn sheet(
         .prepare_cached(
             "SELECT act, who, why, at FROM act WHERE tenant = ?1 AND job = ?2 ORDER BY rowid LIMIT ?3",
         )?
-        .query_map(params![tenant, seq, TIES_MAX], deed)?
+        .query_map(params![tenant, seq, TIES_MAX], |r| deed(r, 0))?
         .collect::<rusqlite::Result<_>>()?;
     Ok(Some(JobSheet {
         ties: ties(connection, tenant, seq, &view)?,
@@ -215,13 +215,13 @@ pub(super) fn sheet(
     }))
 }
 
-/// A row of (what, who, sealed why, at).
-pub(super) fn deed(r: &rusqlite::Row<'_>) -> rusqlite::Result<DeedView> {
+/// Four columns from one on: what, who, sealed why, at.
+pub(super) fn deed(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<DeedView> {
     Ok(DeedView {
-        what: r.get(0)?,
-        who: r.get(1)?,
-        why: String::from_utf8_lossy(&open(r.get(2)?)?).into_owned(),
-        at: rows::time(r, 3)?,
+        what: r.get(column)?,
+        who: r.get(column + 1)?,
+        why: String::from_utf8_lossy(&open(r.get(column + 2)?)?).into_owned(),
+        at: rows::time(r, column + 3)?,
     })
 }
 

@@ -4,6 +4,7 @@
 //! after the commit with `synchronous = FULL`.
 
 mod admit;
+mod anew;
 mod audit;
 mod backup;
 mod blocked;
@@ -21,11 +22,13 @@ mod raw;
 mod read;
 mod readers;
 mod refusals;
+mod replay;
 mod report;
 mod restored;
 mod rows;
 mod schema;
 mod seal;
+mod second;
 mod space;
 mod steer;
 #[cfg(test)]

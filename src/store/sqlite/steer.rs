@@ -44,7 +44,7 @@ fn last_deed(
             "SELECT what, who, why, at FROM deed WHERE tenant = ?1 AND about = ?2
              ORDER BY rowid DESC LIMIT 1",
         )?
-        .query_row(params![tenant, about], deed)
+        .query_row(params![tenant, about], |r| deed(r, 0))
         .optional()
 }
 

@@ -19,6 +19,8 @@ pub(super) mod people;
 pub(super) mod prescriptions;
 pub(super) mod raws;
 pub(super) mod records;
+pub(super) mod replays;
+pub(super) mod second;
 pub(super) mod shown;
 pub(super) mod steps;
 pub(super) mod tenants;
@@ -88,6 +90,10 @@ macro_rules! conformance {
                 a_probe_by_hand_comes_now_and_touches_no_pause_by_a_person,
                 a_hold_stops_a_patient_at_one_partner_or_at_all,
                 a_hold_stops_a_merge_of_either_patient;
+            replays: candidates_come_in_accepted_order, a_whole_job_has_its_bytes,
+                a_replay_is_begun_once_and_a_step_done_once, what_has_moved_is_not_replayed,
+                a_stopped_replay_takes_back_what_was_never_tried;
+            second: one_proposes_and_another_confirms_once, a_job_stands_in_for_what_has_not_moved;
             tenants: no_method_reaches_another_tenant;
         }
     };

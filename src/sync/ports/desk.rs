@@ -4,7 +4,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::*;
 use crate::clock::Time;
@@ -157,7 +157,7 @@ pub(super) fn with_text<S: Serializer>(blockers: &[Blocker], to: S) -> Result<S:
 }
 
 /// Which jobs are looked for; what is `None` does not matter. Never by anything of a patient.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobFilter {
     /// Where they go.
     pub partner: Option<PartnerId>,
@@ -173,6 +173,8 @@ pub struct JobFilter {
     pub since: Option<Time>,
     /// Accepted before.
     pub until: Option<Time>,
+    /// One job, by its id.
+    pub job: Option<JobId>,
 }
 
 impl JobFilter {
@@ -187,6 +189,7 @@ impl JobFilter {
             && same(&self.record, &job.record.id)
             && self.since.is_none_or(|t| job.accepted >= t)
             && self.until.is_none_or(|t| job.accepted < t)
+            && self.job.as_ref().is_none_or(|id| *id == job.id)
     }
 }
 

@@ -2,18 +2,24 @@
 //! no transaction leaks out; both traits are used as objects.
 
 mod admission;
+mod anew;
 mod desk;
 mod keeping;
 mod partner;
+mod replay;
+mod second;
 mod store;
 mod stored;
 mod views;
 mod work;
 
 pub use admission::*;
+pub use anew::*;
 pub use desk::*;
 pub use keeping::*;
 pub use partner::*;
+pub use replay::*;
+pub use second::*;
 pub use store::*;
 pub use stored::*;
 pub use views::*;

@@ -35,7 +35,7 @@ pub enum StoreError {
 
 /// A store.
 #[async_trait]
-pub trait Store: Desk + Send + Sync {
+pub trait Store: Desk + Anew + Send + Sync {
     /// Writes an admission, or says why not. Checks, in this order: idempotency key, exact repeat of
     /// any stored version, version order, head and chain as they were seen.
     async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError>;

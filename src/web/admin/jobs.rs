@@ -61,6 +61,7 @@ impl Which {
             record: self.record.clone(),
             since: self.since,
             until: self.until.into_iter().chain(older).min(),
+            job: None,
         })
     }
 }

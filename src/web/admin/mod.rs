@@ -9,6 +9,8 @@ pub(super) mod jobs;
 pub(super) mod lanes;
 mod lists;
 pub(super) mod partners;
+pub(super) mod replays;
+pub(super) mod second;
 mod status;
 mod status_page;
 mod story;
@@ -32,7 +34,9 @@ use super::guard::Caller;
 use super::health::store_said;
 use crate::ids::{JobId, PartnerId};
 use crate::record::Kind;
-use crate::sync::ports::{Act, CrosswalkRow};
+use crate::sync::people;
+use crate::sync::people::second::Wish;
+use crate::sync::ports::{Act, By, CrosswalkRow};
 
 /// Bytes of a form, at most.
 const FORM_BYTES_MAX: usize = 8192;
@@ -178,7 +182,8 @@ fn done(page: bool, back: &str) -> Answer {
     }
     let ours = back.starts_with("/status")
         || back.starts_with("/records/")
-        || back.starts_with("/unmatched");
+        || back.starts_with("/unmatched")
+        || back.starts_with("/proposals");
     answer::see_other(if ours { back } else { "/status" })
 }
 
@@ -200,26 +205,24 @@ pub(super) async fn act(
     let page = answer::wants_page(request.headers());
     let said: Why = form(&doors, request).await?;
     let why = said.why();
-    let acted = doors
-        .house
-        .store
-        .act(
-            &caller.tenant,
-            &JobId::new(&id),
-            act,
-            &caller.name,
-            &why,
-            doors.now(),
-        )
+    let by = By {
+        who: &caller.name,
+        why: &why,
+    };
+    let wish = people::second::act(&doors.acceptor, &caller.tenant, &JobId::new(&id), act, by)
         .await
         .map_err(|e| store_said(&e))?;
-    if !acted {
+    let Some(wish) = wish else {
         return Err(problem(
             StatusCode::CONFLICT,
             "conflict",
             "job-state",
             "there is no such job, or its state does not allow this: look again",
         ));
+    };
+    if let Wish::Proposed(proposal) = wish {
+        tracing::info!(job = %id, ?act, who = %caller.name, "a person proposed");
+        return Ok(second::proposed(page, &proposal));
     }
     tracing::info!(job = %id, ?act, who = %caller.name, "a person acted");
     Ok(done(page, &said.back))

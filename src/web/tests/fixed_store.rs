@@ -11,9 +11,9 @@ use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, By, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given, Keep,
-    NewRaw, RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Steer,
-    Store, StoreError, StoredRaw, StoredVersion, Story,
+    Act, Admission, Admitted, Anew, By, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given,
+    JobSheet, Keep, NewRaw, RawState, Received, Refusal, Report, Reported, ResourceRow, Restored,
+    Status, Steer, Store, StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
 
@@ -41,8 +41,14 @@ fn no<T>(operation: &'static str) -> Result<T, StoreError> {
     })
 }
 
+impl Anew for Fixed {}
+
 #[async_trait]
 impl Desk for Fixed {
+    async fn job(&self, _: &TenantId, _: &JobId, _: Time) -> Result<Option<JobSheet>, StoreError> {
+        Ok(None)
+    }
+
     async fn steer(
         &self,
         _: &TenantId,

@@ -46,6 +46,7 @@ impl House {
         let gateway = setup
             .block(NAME, &block(&pharmacy, &ncpdp_id, keys))
             .config(&route(NAME))
+            .caller("second", "\"operate\"")
             .start()
             .await;
         pharmacy

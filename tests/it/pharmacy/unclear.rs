@@ -93,7 +93,18 @@ async fn where_it_does_not_know_repeats_an_unclear_prescription_waits_for_a_pers
         .gateway
         .post(&path, "admin", &json!({"why": "called them"}))
         .await;
-    assert_eq!(pressed.status, 200, "{}", pressed.text());
+    // It takes two to say that a pharmacy has a prescription.
+    assert_eq!(pressed.status, 202, "{}", pressed.text());
+    assert_eq!(ends(&house, &order).await.0, "parked");
+    let proposal = pressed.json()["proposal"]
+        .as_str()
+        .expect("an id")
+        .to_owned();
+    let path = format!("/proposals/{proposal}/confirm");
+    for (who, status) in [("admin", 409), ("second", 200), ("second", 409)] {
+        let got = house.gateway.post(&path, who, &json!({})).await;
+        assert_eq!(got.status, status, "{who}: {}", got.text());
+    }
     assert_eq!(ends(&house, &order).await.0, "done");
     house.harmless();
 }

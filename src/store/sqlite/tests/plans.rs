@@ -117,6 +117,14 @@ const WIDE: &[(&str, &str)] = &[
         "INDEX job_asking",
         "in the order of the list, as far as it goes",
     ),
+    (
+        "INDEX replay_begun",
+        "in the order of the list, as far as it goes",
+    ),
+    (
+        "INDEX proposal_open",
+        "in the order of the list, as far as it goes",
+    ),
     ("INDEX job_retrying", "what is tried again or held"),
     ("INDEX denial_open", "open denials are counted"),
     ("SEARCH count USING", "seven rows per partner"),
@@ -153,6 +161,12 @@ async fn every_statement_goes_by_an_index() {
     suite::desk::a_drain_lets_go_what_was_there_and_nothing_newer(&another("s")).await;
     suite::desk::a_hold_stops_a_patient_at_one_partner_or_at_all(&another("t")).await;
     suite::desk::a_hold_stops_a_merge_of_either_patient(&another("u")).await;
+    suite::replays::candidates_come_in_accepted_order(&another("v")).await;
+    suite::replays::a_whole_job_has_its_bytes(&another("w")).await;
+    suite::replays::a_replay_is_begun_once_and_a_step_done_once(&another("x")).await;
+    suite::replays::a_stopped_replay_takes_back_what_was_never_tried(&another("y")).await;
+    suite::second::one_proposes_and_another_confirms_once(&another("z")).await;
+    suite::second::a_job_stands_in_for_what_has_not_moved(&another("z2")).await;
     let all = seen(&folder);
     assert!(all.len() > 100, "only {} statements were seen", all.len());
 
