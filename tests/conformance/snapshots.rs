@@ -1,9 +1,11 @@
 //! Snapshots generated from differentials, beside the published ones of the same profiles.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fhir_gateway::fhir::facts::{Definitions, Element, Structure};
-use fhir_gateway::fhir::package::{self, Caps};
+use fhir_gateway::fhir::package::{self, Caps, Package};
+use fhir_gateway::fhir::validate::{Options, Validator};
+use fhir_gateway::issue::Issue;
 use serde_json::Value;
 
 use crate::figures::Figures;
@@ -17,6 +19,8 @@ const PACKAGES: &[&str] = &[
     "hl7.fhir.us.core-7.0.0",
     "hl7.fhir.us.core-8.0.0",
 ];
+
+const US_CORE_7: &str = "hl7.fhir.us.core#7.0.0";
 
 const MARK: &str = "#generated";
 
@@ -93,6 +97,73 @@ pub(crate) fn run(material: &Material, figures: &mut Figures) {
         println!("snapshots differ by {kinds:?}");
     }
     figures.row("snapshots: elements as published", same, all, 99.0);
+}
+
+/// US Core 7.0.0 without its snapshots, as a package of differentials ships: the same issues on its own examples.
+pub(crate) fn from_differentials(material: &Material, figures: &mut Figures) {
+    let published = material.validator(&[US_CORE_7.to_owned()]);
+    let bytes = material.bytes("packages/hl7.fhir.us.core-7.0.0.tgz");
+    let mut package = Package::default();
+    package::files(&bytes, &Caps::default(), |file, bytes| {
+        if package::passed_over(file) {
+            return Ok(());
+        }
+        let mut value = package::parse(bytes)?;
+        if value["resourceType"] == "StructureDefinition" {
+            let map = value.as_object_mut().expect("an object");
+            assert!(map.contains_key("differential"), "{file} has one");
+            map.remove("snapshot");
+        }
+        package.definitions.add(&value);
+        Ok(())
+    })
+    .expect("a package");
+    let generated = Validator::load(Options {
+        packages: vec![package],
+        ..Options::default()
+    });
+    assert!(
+        generated.unusable().is_empty(),
+        "{:?}",
+        generated.unusable()
+    );
+    let (mut same, mut all) = (0, 0);
+    let told = |validator: &Validator, resource: &Value| -> BTreeSet<String> {
+        let issues = validator.check(resource, &[]).into_iter();
+        let one = |issue: Issue| format!("{:?} {} {}", issue.severity, issue.rule, issue.path);
+        issues.map(one).collect()
+    };
+    for kind in ["MedicationRequest", "Observation", "CarePlan"] {
+        for line in material.lines(&format!("conformance/corpus/{kind}.ndjson.zst")) {
+            let line: Value = serde_json::from_str(&line).expect("a line of JSON");
+            if line["src"] != US_CORE_7 {
+                continue;
+            }
+            let resource = &line["resource"];
+            // As it is, and with each of its elements taken away: sound and faulty ones.
+            let names: Vec<String> = resource
+                .as_object()
+                .expect("an object")
+                .keys()
+                .cloned()
+                .collect();
+            for without in std::iter::once("").chain(names.iter().map(String::as_str)) {
+                let mut less = resource.clone();
+                less.as_object_mut().expect("an object").remove(without);
+                let (ours, theirs) = (told(&generated, &less), told(&published, &less));
+                all += 1;
+                same += usize::from(ours == theirs);
+                if ours != theirs && figures.verbose {
+                    let only: Vec<_> = ours.symmetric_difference(&theirs).collect();
+                    println!(
+                        "DIFFERENTIAL {} without {without}: {only:?}",
+                        resource["id"]
+                    );
+                }
+            }
+        }
+    }
+    figures.row("US Core 7.0.0 by its differentials: same", same, all, 100.0);
 }
 
 fn plain(url: &str) -> &str {
