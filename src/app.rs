@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, Place, partners};
-use crate::fhir::validate::Validator;
+use crate::definitions;
 use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
@@ -85,6 +85,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             Member {
                 partner,
                 policy: block.policy.clone(),
+                rulings: block.rulings.clone(),
             },
         );
     }
@@ -93,7 +94,8 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         partners: members,
         routes: config.routes.clone(),
         store: open_store(config).await?,
-        validator: Arc::new(Validator::standard()),
+        validator: Arc::new(definitions::validator(config, Some(Arc::clone(&clock)))?),
+        rulings: config.validation.rulings.clone(),
         clock,
         settings: config.settings.clone(),
     }))

@@ -15,7 +15,13 @@ pub(super) fn ms(reader: &mut Reader, key: &str, default: u64, min: u64, max: u6
     Duration::from_millis(reader.number(key, default, min, max))
 }
 
-pub(super) fn seconds(reader: &mut Reader, key: &str, default: Duration, min: u64, max: u64) -> Duration {
+pub(super) fn seconds(
+    reader: &mut Reader,
+    key: &str,
+    default: Duration,
+    min: u64,
+    max: u64,
+) -> Duration {
     Duration::from_secs(reader.number(key, default.as_secs(), min, max))
 }
 

@@ -136,11 +136,23 @@ impl Cluster {
     /// Runs SQL in a database; what it says, row by row, columns parted by `|`.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let done = Command::new(self.bin.join("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-U", "gateway"])
+            .args([
+                "-X",
+                "-q",
+                "-A",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-U",
+                "gateway",
+            ])
             .arg("-h")
             .arg(&self.folder)
             .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
-            .env("PGOPTIONS", "-c search_path=fhir_gateway -c client_min_messages=warning")
+            .env(
+                "PGOPTIONS",
+                "-c search_path=fhir_gateway -c client_min_messages=warning",
+            )
             .output()
             .expect("psql");
         let errors = String::from_utf8_lossy(&done.stderr);

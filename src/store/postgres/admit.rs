@@ -147,7 +147,8 @@ fn document(a: &Admission, bytes: &mut Bytes) -> Value {
         })
     });
     let jobs: Vec<Value> = a.jobs.iter().map(|j| job(j, bytes)).collect();
-    let names = |(raw, state): &(crate::ids::RawId, RawState)| json!([raw.as_str(), state.as_str()]);
+    let names =
+        |(raw, state): &(crate::ids::RawId, RawState)| json!([raw.as_str(), state.as_str()]);
     json!({
         "tenant": a.tenant.as_str(), "now": a.now.micros(),
         "kind": a.for_record.kind, "id": a.for_record.id, "record_version": a.for_record.version,
@@ -213,4 +214,3 @@ pub(super) fn answer(row: &Row) -> Read<Admitted> {
         _ => return Err(Failure::other("an outcome that is not in the list")),
     })
 }
-

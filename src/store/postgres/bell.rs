@@ -26,7 +26,10 @@ pub(super) async fn listen(way: Arc<Way>, moved: Arc<Notify>, changed: Arc<Notif
                 // What rang while nobody listened was missed.
                 changed.notify_one();
                 if let Err(error) = until_it_ends(&mut connection, &moved, &me).await {
-                    tracing::warn!(?error, "nodes cannot ring each other: they look by themselves");
+                    tracing::warn!(
+                        ?error,
+                        "nodes cannot ring each other: they look by themselves"
+                    );
                 }
             }
             Err(error) => tracing::debug!(?error, "no bell"),

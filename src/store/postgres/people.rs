@@ -36,12 +36,7 @@ const fn word(act: Act) -> &'static str {
 }
 
 /// The call that links a patient by hand.
-pub(super) fn link(
-    tenant: &TenantId,
-    row: &CrosswalkRow,
-    client: Option<&str>,
-    now: Time,
-) -> Work {
+pub(super) fn link(tenant: &TenantId, row: &CrosswalkRow, client: Option<&str>, now: Time) -> Work {
     let own = |text: &str| rows::text(text).into_owned();
     Work::new(
         "SELECT link($1, $2, $3, $4, $5, $6, $7, $8)",

@@ -53,11 +53,7 @@ pub(super) fn work(r: &Report) -> Work {
 }
 
 /// The call that pauses a partner by hand or ends its pause.
-pub(super) fn pause(
-    tenant: &TenantId,
-    partner: &PartnerId,
-    pause: Option<(Time, Reason)>,
-) -> Work {
+pub(super) fn pause(tenant: &TenantId, partner: &PartnerId, pause: Option<(Time, Reason)>) -> Work {
     Work::new(
         "SELECT pause($1, $2, $3, $4)",
         Wish::default().partner(tenant, partner),

@@ -44,8 +44,8 @@ impl Trust {
                 config.with_root_certificates(roots).with_no_client_auth()
             }
             None => {
-                let verifier = rustls_platform_verifier::Verifier::new(provider)
-                    .map_err(|e| e.to_string())?;
+                let verifier =
+                    rustls_platform_verifier::Verifier::new(provider).map_err(|e| e.to_string())?;
                 config
                     .dangerous()
                     .with_custom_certificate_verifier(Arc::new(verifier))

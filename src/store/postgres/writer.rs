@@ -209,9 +209,8 @@ impl Groups {
                     // Once only: a database that is away keeps nobody waiting for long.
                     let once_more = matches!(failure, Failure::Gone(_)) && !broke;
                     broke = true;
-                    let (stay, go): (Vec<Call>, Vec<Call>) = group
-                        .into_iter()
-                        .partition(|c| once_more && c.work.repeats);
+                    let (stay, go): (Vec<Call>, Vec<Call>) =
+                        group.into_iter().partition(|c| once_more && c.work.repeats);
                     go.into_iter().for_each(|c| c.end(Err(failure.clone())));
                     if !stay.is_empty() {
                         left.push(stay);
@@ -234,9 +233,7 @@ impl Groups {
         let most = self.way.settings.statement_timeout * 4;
         let outcome = tokio::time::timeout(most, transaction(&mut connection, group))
             .await
-            .unwrap_or_else(|_| {
-                Outcome::All(Failure::gone("the database did not answer in time"))
-            });
+            .unwrap_or_else(|_| Outcome::All(Failure::gone("the database did not answer in time")));
         let broken = matches!(
             &outcome,
             Outcome::All(Failure::Gone(_)) | Outcome::Wrong(_, Failure::Gone(_))
@@ -286,7 +283,8 @@ async fn transaction(connection: &mut Connection, group: &[Call]) -> Outcome {
         .iter()
         .map(|call| {
             let each = call.work.params.iter();
-            each.map(|p| -> &(dyn ToSql + Sync) { p.as_ref() }).collect()
+            each.map(|p| -> &(dyn ToSql + Sync) { p.as_ref() })
+                .collect()
         })
         .collect();
     let mut running = Vec::with_capacity(group.len());

@@ -8,10 +8,6 @@ pub(super) use crate::store::seal::seal;
 /// The key is not known here.
 pub(super) fn open(sealed: Vec<u8>) -> rusqlite::Result<Vec<u8>> {
     crate::store::seal::open(sealed).map_err(|strange| {
-        rusqlite::Error::FromSqlConversionFailure(
-            0,
-            rusqlite::types::Type::Blob,
-            Box::new(strange),
-        )
+        rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, Box::new(strange))
     })
 }

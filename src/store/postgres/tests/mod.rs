@@ -2,7 +2,11 @@
 //! answer for: their clocks, their races, its plans.
 
 #[path = "../../../../tests/postgres/cluster.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the integration tests use it, too")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the integration tests use it, too"
+)]
 mod cluster;
 mod histories;
 mod nodes;

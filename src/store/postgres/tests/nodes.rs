@@ -7,9 +7,7 @@ use super::cluster::Cluster;
 use super::{Postgres, Settings, block_on, database, node, settings};
 use crate::clock::Time;
 use crate::store::postgres::Way;
-use crate::store::suite::make::{
-    Clinic, at, draft, ids, job, lease, partner, settles,
-};
+use crate::store::suite::make::{Clinic, at, draft, ids, job, lease, partner, settles};
 use crate::sync::job::State;
 use crate::sync::ports::{ClaimRequest, Reported, Store, StoreError};
 use crate::sync::reason::Reason;
@@ -35,7 +33,10 @@ async fn leases_go_by_the_databases_clock_whatever_the_nodes_say() {
     let (here, there) = (Clinic::of(&early), Clinic::of(&late));
     here.one("observation", "M-1", job("J1", "ehr")).await;
     let hour = 3600;
-    let claimed = early.claim(all(&here, at(hour), lease())).await.expect("claim");
+    let claimed = early
+        .claim(all(&here, at(hour), lease()))
+        .await
+        .expect("claim");
     assert_eq!(ids(&claimed), ["J1"]);
     // Hours later by the other's clock, or before: the lease has most of its minute.
     for now in [-hour, hour, 1000 * hour] {
@@ -74,7 +75,9 @@ async fn nodes_ring_each_other() {
         let mut n = 0;
         loop {
             let id = format!("M-{n}");
-            clinic.one("observation", &id, job(&format!("J{n}"), "ehr")).await;
+            clinic
+                .one("observation", &id, job(&format!("J{n}"), "ehr"))
+                .await;
             n += 1;
             let waits = tokio::time::timeout(Duration::from_millis(500), other.changed());
             if waits.await.is_ok() {
@@ -88,7 +91,9 @@ async fn nodes_ring_each_other() {
 
 #[test]
 fn nodes_that_start_at_once_take_turns_at_the_schema() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let database = cluster.database(None);
     block_on(async {
         let starts = (0..4).map(|_| Postgres::open(settings(&database.address())));
@@ -109,13 +114,18 @@ fn refused(settings: Settings) -> String {
 
 #[test]
 fn a_database_of_another_or_a_later_program_is_left_alone() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let database = cluster.database(None);
     database.sql("CREATE SCHEMA fhir_gateway");
     database.sql("CREATE TABLE fhir_gateway.mine (n integer)");
     let told = refused(settings(&database.address()));
     assert!(told.contains("of another program"), "{told}");
-    assert_eq!(database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'fhir_gateway'"), "1");
+    assert_eq!(
+        database.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'fhir_gateway'"),
+        "1"
+    );
 
     let database = cluster.database(None);
     drop(block_on(Postgres::open(settings(&database.address()))).expect("a store"));
@@ -126,7 +136,9 @@ fn a_database_of_another_or_a_later_program_is_left_alone() {
 
 #[test]
 fn a_start_says_what_is_wrong_and_waits_only_for_what_may_come() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let told = refused(settings(&cluster.address("nowhere")));
     assert!(told.contains("\"nowhere\" does not exist"), "{told}");
     let nobody = Settings {
@@ -203,13 +215,22 @@ async fn what_was_acknowledged_survives_the_servers_immediate_stop() {
     let stored = cluster.sql("gateway", "SELECT id FROM version");
     let stored: std::collections::BTreeSet<&str> = stored.lines().collect();
     let accepted = accepted.lock().expect("a list");
-    let lost: Vec<&String> = accepted.iter().filter(|id| !stored.contains(id.as_str())).collect();
+    let lost: Vec<&String> = accepted
+        .iter()
+        .filter(|id| !stored.contains(id.as_str()))
+        .collect();
     assert!(lost.is_empty(), "{} of {} lost", lost.len(), accepted.len());
     let orphans = cluster.sql(
         "gateway",
         "SELECT count(*) FROM version v FULL JOIN any_job j ON j.record = v.id AND j.kind = v.kind
          WHERE v.id IS NULL OR j.id IS NULL",
     );
-    assert_eq!(orphans, "0", "a version without its job, or a job without its version");
-    assert!(refused > 0 || accepted.len() > 600, "it was stopped under load");
+    assert_eq!(
+        orphans, "0",
+        "a version without its job, or a job without its version"
+    );
+    assert!(
+        refused > 0 || accepted.len() > 600,
+        "it was stopped under load"
+    );
 }

@@ -66,7 +66,8 @@ fn plans(log: &str) -> Vec<Plan> {
         }
         let Some(plan) = all.last_mut() else { continue };
         if let Some((what, told)) = line.split_once("(actual rows=").or_else(|| {
-            line.split_once(" (actual ").filter(|_| line.contains("rows="))
+            line.split_once(" (actual ")
+                .filter(|_| line.contains("rows="))
         }) {
             loops = after(line, "loops=").unwrap_or(1);
             let rows = after(&format!("rows={told}"), "rows=").unwrap_or(0);
@@ -108,7 +109,9 @@ fn scans(plans: &[Plan]) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn every_statement_goes_by_an_index() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let database = watched(cluster, template(cluster));
     let from = cluster.log().len();
     let store = node(&database);
@@ -132,8 +135,15 @@ async fn every_statement_goes_by_an_index() {
         seen.extend(plans(&cluster.log()[from..]));
     }
     let different: std::collections::BTreeSet<&str> = seen.iter().map(|p| p.sql.as_str()).collect();
-    assert!(different.len() > 100, "only {} statements were seen", different.len());
-    assert!(seen.iter().any(|p| p.steps.iter().any(|s| s.what.contains("job_lane"))));
+    assert!(
+        different.len() > 100,
+        "only {} statements were seen",
+        different.len()
+    );
+    assert!(
+        seen.iter()
+            .any(|p| p.steps.iter().any(|s| s.what.contains("job_lane")))
+    );
     let wrong = scans(&seen);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -184,18 +194,26 @@ fn cheap(cluster: &Cluster, from: &mut usize, what: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_long_line_beside_many_others_is_not_looked_through() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let plain = database().expect("a database");
     let store = node(&plain);
     let clinic = Clinic::of(&store);
-    let long: Vec<NewJob> = (0..LONG).map(|n| line(&format!("L{n}"), "patient/C-1")).collect();
-    many(&clinic, "long", long).await;
+    let long: Vec<NewJob> = (0..LONG)
+        .map(|n| line(&format!("L{n}"), "patient/C-1"))
+        .collect();
+    for (n, some) in long.chunks(1000).enumerate() {
+        many(&clinic, &format!("long-{n}"), some.to_vec()).await;
+    }
     let others = (0..1000).map(|n| line(&format!("O{n}"), &format!("patient/O-{n}")));
     many(&clinic, "others", others.collect()).await;
     drop(store);
     // From here on the server tells. Nobody may be in a database that is copied.
-    plain.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-       WHERE datname = current_database() AND pid <> pg_backend_pid()");
+    plain.sql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
     let database = watched(cluster, plain.name());
     let mut from = cluster.log().len();
     let store = node(&database);
@@ -217,10 +235,16 @@ async fn a_long_line_beside_many_others_is_not_looked_through() {
     cheap(cluster, &mut from, "housekeeping");
     let down = Some((Time::NEVER, Reason::ByPerson));
     let ehr = partner("ehr");
-    store.pause(&clinic.tenant, &ehr, down).await.expect("pause");
+    store
+        .pause(&clinic.tenant, &ehr, down)
+        .await
+        .expect("pause");
     assert_eq!(store.next_due().await.expect("next_due"), None);
     assert_eq!(clinic.claim("ehr", 4).await.len(), 0);
     cheap(cluster, &mut from, "a partner that is down");
-    store.status(&clinic.tenant, at(999), 50).await.expect("status");
+    store
+        .status(&clinic.tenant, at(999), 50)
+        .await
+        .expect("status");
     cheap(cluster, &mut from, "the status");
 }

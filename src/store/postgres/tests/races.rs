@@ -93,7 +93,8 @@ async fn accepts(store: Arc<Postgres>, seen: Arc<Seen>, me: usize) {
 /// A call that fails in the group of others: it may take nobody with it.
 async fn fails(store: Arc<Postgres>) {
     for n in 0..EACH {
-        let mut a = draft("observation", &format!("bad-{n}"), 1).with(job(&format!("B-{n}"), "ehr"));
+        let mut a =
+            draft("observation", &format!("bad-{n}"), 1).with(job(&format!("B-{n}"), "ehr"));
         a.tenant = TenantId::new("clinic");
         // The same job twice in one admission.
         let twice = a.jobs[0].clone();
@@ -128,7 +129,10 @@ async fn works(store: Arc<Postgres>, seen: Arc<Seen>, random: u64) {
         }
         for job in &jobs {
             let lane = format!("{}/{}", job.partner, lane_of(job));
-            assert!(lock(&seen.flight).insert(lane.clone()), "two in flight: {lane}");
+            assert!(
+                lock(&seen.flight).insert(lane.clone()),
+                "two in flight: {lane}"
+            );
         }
         for job in jobs {
             let lane = format!("{}/{}", job.partner, lane_of(&job));
@@ -183,7 +187,11 @@ async fn two_nodes_share_everything_and_keep_all_in_order() {
     writers.spawn(fails(Arc::clone(&nodes[0])));
     let mut workers = tokio::task::JoinSet::new();
     for me in 0..4 {
-        workers.spawn(works(Arc::clone(&nodes[me % 2]), Arc::clone(&seen), me as u64));
+        workers.spawn(works(
+            Arc::clone(&nodes[me % 2]),
+            Arc::clone(&seen),
+            me as u64,
+        ));
     }
     let feed = tokio::spawn(reads(Arc::clone(&nodes[1]), Arc::clone(&seen)));
     while let Some(ended) = writers.join_next().await {
@@ -212,7 +220,10 @@ async fn two_nodes_share_everything_and_keep_all_in_order() {
     assert!(feed.windows(2).all(|w| w[0].0 < w[1].0));
     consistent(&database);
     let waiting = database.sql("SELECT count(*) FROM job");
-    assert_eq!(waiting, "0", "what has ended has left the table of what moves");
+    assert_eq!(
+        waiting, "0",
+        "what has ended has left the table of what moves"
+    );
 }
 
 /// What was accepted before something else began has a lower seq, and lanes went in the order of seq.
