@@ -6,6 +6,9 @@
 )]
 
 mod clinic;
+#[path = "../postgres/cluster.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the store's own tests use it, too")]
+mod cluster;
 mod commands;
 mod consents;
 mod corpus;
@@ -20,6 +23,7 @@ mod middle;
 mod operate;
 mod packages;
 mod pharmacy;
+mod postgres;
 mod relay;
 mod rules;
 mod script;
