@@ -16,6 +16,7 @@ use crate::definitions;
 use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
+use crate::sync::auditor::Auditor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
 use crate::sync::ports::Store;
@@ -101,8 +102,11 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
     }))
 }
 
-/// The store that the config names.
-async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store that the config names.
+///
+/// # Errors
+/// It cannot be opened.
+pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match &config.store.place {
         Place::Sqlite(file) => {
             if let Some(folder) = file.parent() {
@@ -175,7 +179,12 @@ pub async fn start(
     ))];
     if drive == Drive::Workers {
         let (worker, stop) = (worker.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { worker.run(stop).await }));
+        tasks.push(tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(stop).await }
+        }));
+        let auditor = Auditor::new(Arc::clone(&house));
+        tasks.push(tokio::spawn(async move { auditor.run(stop).await }));
     }
     tracing::info!(
         %address,

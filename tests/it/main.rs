@@ -7,7 +7,11 @@
 
 mod clinic;
 #[path = "../postgres/cluster.rs"]
-#[expect(dead_code, unreachable_pub, reason = "the store's own tests use it, too")]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the store's own tests use it, too"
+)]
 mod cluster;
 mod commands;
 mod consents;
@@ -19,6 +23,7 @@ mod fixtures;
 mod floors;
 mod inbound;
 mod intake;
+mod keeping;
 mod middle;
 mod operate;
 mod packages;

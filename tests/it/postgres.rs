@@ -35,7 +35,8 @@ struct Site {
 
 impl Site {
     async fn new(name: &str, address: String, database: Option<Database>) -> Site {
-        let folder = std::env::temp_dir().join(format!("fhir-gateway-{name}-{}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("fhir-gateway-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("clinic.key"), [7; 32]).expect("a key");
         let journal = Journal::new(Arc::new(System::default()));
@@ -252,7 +253,9 @@ async fn all_is_well(site: &Site, clients: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_gateways_share_the_work_and_one_may_die_or_hang() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let database = cluster.database(None);
     let site = Site::new("nodes", database.address(), Some(database)).await;
     // Both start on an empty database at once.
@@ -279,13 +282,18 @@ async fn two_gateways_share_the_work_and_one_may_die_or_hang() {
     let (status, page) = site.get(&other, "/status").await;
     assert_eq!((status, &page["adds_up"]), (200, &json!(true)));
     for name in ["one", "other"] {
-        assert!(!site.log(name).contains("Canary"), "a name in the log of {name}");
+        assert!(
+            !site.log(name).contains("Canary"),
+            "a name in the log of {name}"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_past_its_lease_and_comes_back_writes_nothing() {
-    let Some(cluster) = Cluster::shared() else { return };
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
     let database = cluster.database(None);
     let site = Site::new("hangs", database.address(), Some(database)).await;
     let mut one = site.node("one").await;
@@ -305,43 +313,72 @@ async fn who_hangs_past_its_lease_and_comes_back_writes_nothing() {
         site.sql("SELECT count(*) FROM job_ended WHERE state = 'done'") == "1"
     })
     .await;
-    let tries = "SELECT string_agg(verdict || CASE WHEN asked THEN ' asked' ELSE '' END, ',' ORDER BY n)
+    let tries =
+        "SELECT string_agg(verdict || CASE WHEN asked THEN ' asked' ELSE '' END, ',' ORDER BY n)
         FROM attempt";
-    assert_eq!(site.sql(tries), "accepted asked", "it was read back, not sent again");
+    assert_eq!(
+        site.sql(tries),
+        "accepted asked",
+        "it was read back, not sent again"
+    );
 
     // The first comes back, and hears the answer. By the time it has delivered something else, it has
     // tried to report.
     other.kill();
     one.signal("CONT");
-    until("it answers again", async || site.get(&one, "/health").await.0 == 200).await;
+    until("it answers again", async || {
+        site.get(&one, "/health").await.0 == 200
+    })
+    .await;
     assert!(site.accepts(&one, 2, 1).await);
     until("it delivers again", async || {
         site.sql("SELECT count(*) FROM job_ended WHERE state = 'done'") == "2"
     })
     .await;
-    assert_eq!(site.sql(tries), "accepted asked,accepted", "its report was refused");
-    assert_eq!((site.ehr.duplicates(), site.ehr.of_type("Patient").len()), (0, 2));
+    assert_eq!(
+        site.sql(tries),
+        "accepted asked,accepted",
+        "its report was refused"
+    );
+    assert_eq!(
+        (site.ehr.duplicates(), site.ehr.of_type("Patient").len()),
+        (0, 2)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_gateway_stays_up_while_its_database_is_away() {
-    let Some(cluster) = Cluster::start("") else { return };
+    let Some(cluster) = Cluster::start("") else {
+        return;
+    };
     cluster.sql("postgres", "CREATE DATABASE gateway");
     let site = Site::new("away", cluster.address("gateway"), None).await;
     let one = site.node("one").await;
     assert!(site.accepts(&one, 1, 1).await);
     assert_eq!(site.get(&one, "/ready").await.0, 200);
     cluster.control(&["-m", "immediate", "stop"]);
-    until("it is not ready", async || site.get(&one, "/ready").await.0 == 503).await;
+    until("it is not ready", async || {
+        site.get(&one, "/ready").await.0 == 503
+    })
+    .await;
     assert_eq!(site.get(&one, "/health").await.0, 200);
     assert!(!site.accepts(&one, 2, 1).await, "nothing is taken in");
     cluster.control(&["start"]);
-    until("it is ready", async || site.get(&one, "/ready").await.0 == 200).await;
-    until("it takes in again", async || site.accepts(&one, 2, 1).await).await;
-    until("both are delivered", async || {
-        cluster.sql("gateway", "SELECT count(*) FROM job_ended WHERE state = 'done'") == "2"
+    until("it is ready", async || {
+        site.get(&one, "/ready").await.0 == 200
     })
     .await;
-    assert_eq!((site.ehr.duplicates(), site.ehr.of_type("Patient").len()), (0, 2));
+    until("it takes in again", async || site.accepts(&one, 2, 1).await).await;
+    until("both are delivered", async || {
+        cluster.sql(
+            "gateway",
+            "SELECT count(*) FROM job_ended WHERE state = 'done'",
+        ) == "2"
+    })
+    .await;
+    assert_eq!(
+        (site.ehr.duplicates(), site.ehr.of_type("Patient").len()),
+        (0, 2)
+    );
     assert!(site.log("one").contains("the store could not do it"));
 }

@@ -13,6 +13,7 @@ mod bell;
 mod claim;
 mod connection;
 mod failure;
+mod keeping;
 mod locks;
 mod people;
 mod raw;
@@ -55,6 +56,8 @@ pub struct Postgres {
     /// Whether leases go by the time that callers tell: in tests whose time is made up. Else they go by
     /// the database's clock, whatever the nodes' clocks say.
     by_caller: bool,
+    /// Where the next look for old bodies begins.
+    rounds: keeping::Rounds,
 }
 
 impl Drop for Postgres {
@@ -105,6 +108,7 @@ impl Postgres {
             changed,
             bell: tokio::spawn(bell),
             by_caller,
+            rounds: keeping::Rounds::default(),
         }
     }
 

@@ -101,3 +101,6 @@ pub(super) const PRUNE: &str = "WITH gone AS (DELETE FROM idempotency
      WHERE (tenant, caller, key) IN (SELECT tenant, caller, key FROM idempotency
        WHERE made < $1 LIMIT $2) RETURNING 1)
    SELECT count(*) FROM gone";
+
+/// When something of the whole database happened last.
+pub(super) const MOMENT: &str = "SELECT at FROM moment WHERE tenant = '' AND what = $1";

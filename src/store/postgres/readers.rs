@@ -2,6 +2,7 @@
 //! for the next.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::Row;
@@ -11,7 +12,10 @@ use super::connection::{Connection, Way};
 use super::failure::Failure;
 use crate::sync::ports::StoreError;
 
-/// What a read answers with.
+/// How long a look at everything may take.
+const LEISURE: Duration = Duration::from_secs(600);
+
+/// What a read is asked with.
 pub(super) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 /// The connections that read.
@@ -81,10 +85,7 @@ impl Readers {
         &self,
         work: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
-        let most = self.way.settings.statement_timeout * 2;
-        tokio::time::timeout(most, work)
-            .await
-            .unwrap_or_else(|_| Err(Failure::gone("the database did not answer in time")))
+        within(self.way.settings.statement_timeout * 2, work).await
     }
 
     /// Several queries that see one moment.
@@ -106,6 +107,7 @@ impl Readers {
                     return Ok(Moment {
                         readers: self,
                         connection,
+                        most: self.way.settings.statement_timeout * 2,
                         _place: place,
                     });
                 }
@@ -118,6 +120,7 @@ impl Readers {
 pub(super) struct Moment<'a> {
     readers: &'a Readers,
     connection: Connection,
+    most: Duration,
     _place: SemaphorePermit<'a>,
 }
 
@@ -128,14 +131,35 @@ impl Moment<'_> {
         sql: &'static str,
         params: Params<'_>,
     ) -> Result<Vec<Row>, Failure> {
-        let rows = self.connection.rows(sql, params);
-        self.readers.within(rows).await
+        within(self.most, self.connection.rows(sql, params)).await
     }
 
-    /// Ends it; the connection is kept.
+    /// From here on whole tables are read: by whatever way is best for that, and as long as it takes.
+    pub(super) async fn at_leisure(&mut self) -> Result<(), Failure> {
+        self.most = LEISURE;
+        let sql = format!(
+            "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
+             SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = {}",
+            LEISURE.as_millis()
+        );
+        within(self.most, self.connection.run(&sql)).await
+    }
+
+    /// Ends it; the connection is kept, unless its plans were made for whole tables.
     pub(super) async fn end(self) -> Result<(), Failure> {
-        self.readers.within(self.connection.run("COMMIT")).await?;
-        self.readers.idle().push(self.connection);
+        within(self.most, self.connection.run("COMMIT")).await?;
+        if self.most != LEISURE {
+            self.readers.idle().push(self.connection);
+        }
         Ok(())
     }
+}
+
+async fn within<T>(
+    most: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::time::timeout(most, work)
+        .await
+        .unwrap_or_else(|_| Err(Failure::gone("the database did not answer in time")))
 }

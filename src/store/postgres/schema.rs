@@ -20,6 +20,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("sql/work.sql"),
     include_str!("sql/people.sql"),
     include_str!("sql/raws.sql"),
+    include_str!("sql/keeping.sql"),
 ];
 
 /// Takes away the functions that there are.

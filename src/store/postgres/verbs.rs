@@ -8,23 +8,17 @@ use super::failure::Failure;
 use super::readers::Params;
 use super::rows::{self, get, text};
 use super::writer::Work;
-use super::{Postgres, admit, claim, locks, people, raw, read, report, views};
+use super::{Postgres, admit, claim, keeping, locks, people, raw, read, report, views};
 use crate::clock::Time;
 use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Given, NewRaw, RawState,
-    Received, Refusal, Report, Reported, ResourceRow, Status, Store, StoreError, StoredRaw,
-    StoredVersion, Story,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
-
-/// How long an idempotency key is kept.
-const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Idempotency keys dropped in one go, at most.
-const PRUNED_MAX: i64 = 10_000;
 
 #[async_trait]
 impl Store for Postgres {
@@ -441,14 +435,31 @@ impl Store for Postgres {
         told.await.map_err(|e: Failure| e.error("status"))
     }
 
-    async fn prune(&self, now: Time) -> Result<u64, StoreError> {
-        let before = now.minus(KEYS_KEPT).micros();
-        let gone = self
-            .read_one("prune", read::PRUNE, &[&before, &PRUNED_MAX], |r| {
-                rows::number(r, 0)
-            })
-            .await?;
-        Ok(gone.unwrap_or(0))
+    async fn prune(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
+        self.drop_old(now, keep).await
+    }
+
+    async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError> {
+        let looked = async {
+            let mut moment = self.readers.moment().await?;
+            let found = keeping::look(&mut moment, now, grace, self.by_caller).await?;
+            moment.end().await?;
+            Ok(found)
+        };
+        let found = looked.await.map_err(|e: Failure| e.error("audit"))?;
+        self.write("audit", keeping::remember(&found, now)).await?;
+        Ok(found)
+    }
+
+    async fn mark_restored(&self, now: Time) -> Result<Restored, StoreError> {
+        self.mark(now).await
+    }
+
+    async fn restored(&self) -> Result<Option<Time>, StoreError> {
+        self.read_one("restored", read::MOMENT, &[&"restored"], |r| {
+            rows::time(r, 0)
+        })
+        .await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

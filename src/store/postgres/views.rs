@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
+use super::keeping;
 use super::readers::Moment;
 use super::rows::{self, Read, get, version_columns};
 use crate::clock::Time;
@@ -217,6 +218,7 @@ pub(super) async fn status(
     let parked_raw = parked_raw(moment, t, limit).await?;
     let unmatched = unmatched(moment, t).await?;
     let refusals = refusals(moment, t).await?;
+    let audited = keeping::audited(moment, t).await?;
     let mut numbers = [0; 3];
     for (number, sql) in numbers.iter_mut().zip([DENIALS, TOTAL, MADE]) {
         let found = moment.rows(sql, &[&t]).await?;
@@ -235,6 +237,7 @@ pub(super) async fn status(
         denials_open,
         versions,
         jobs_made,
+        audited,
     })
 }
 

@@ -67,6 +67,8 @@ BEGIN
   PERFORM pg_advisory_xact_lock(1229934662 + 3, hashtext(_tenant));
   SELECT coalesce(max(position), 0) INTO last FROM feed
     WHERE tenant = _tenant AND position IS NOT NULL;
+  -- After a restore: past what the lost database may have given.
+  last := greatest(last, (SELECT n FROM total WHERE tenant = '' AND what = 'feed' AND slot = 0));
   FOR f IN SELECT n FROM feed WHERE tenant = _tenant AND position IS NULL ORDER BY n LIMIT 10000 LOOP
     last := last + 1;
     UPDATE feed SET position = last WHERE tenant = _tenant AND n = f.n;

@@ -171,3 +171,13 @@ CREATE TABLE refusal (
   pointer text COLLATE "C" NOT NULL, caller text COLLATE "C" NOT NULL, n bigint NOT NULL,
   last bigint NOT NULL,
   PRIMARY KEY (tenant, kind, rule, pointer, caller));
+
+-- The self-check and what a restore means. A moment is 'audited' or 'restored'; both are of the whole
+-- database, whose tenant is the empty one.
+CREATE TABLE moment (
+  tenant text COLLATE "C" NOT NULL, what text COLLATE "C" NOT NULL, at bigint NOT NULL,
+  PRIMARY KEY (tenant, what));
+CREATE TABLE finding (
+  tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, fault text COLLATE "C" NOT NULL,
+  n bigint NOT NULL, since bigint NOT NULL,
+  PRIMARY KEY (tenant, partner, fault));

@@ -95,7 +95,8 @@ const SCANS: &[(&str, &str)] = &[
 
 fn scans(plans: &[Plan]) -> Vec<String> {
     let mut wrong = Vec::new();
-    for plan in plans {
+    // A self-check reads everything.
+    for plan in plans.iter().filter(|p| !p.sql.contains("/* self-check */")) {
         for step in plan.steps.iter().filter(|s| s.what.contains("Seq Scan")) {
             if !SCANS.iter().any(|(s, _)| step.what.contains(s)) {
                 wrong.push(format!("{}\n    {}", step.what, plan.sql));
@@ -175,7 +176,7 @@ fn cheap(cluster: &Cluster, from: &mut usize, what: &str) {
     let seen = plans(&log[*from..]);
     *from = log.len();
     assert!(!seen.is_empty(), "{what}: nothing was seen");
-    for plan in &seen {
+    for plan in seen.iter().filter(|p| !p.sql.contains("/* self-check */")) {
         for step in &plan.steps {
             // What a function gives is not read of a table.
             let own = step.what.contains(" on ") && !step.what.contains("Function Scan");
