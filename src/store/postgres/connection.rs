@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::poll_fn;
@@ -113,6 +114,9 @@ pub struct Settings {
 pub(super) struct Way {
     pub(super) settings: Settings,
     trust: Option<Trust>,
+    /// Whether the database could not be reached the last time: told once when it goes, once when it is
+    /// back, however many want it meanwhile.
+    away: AtomicBool,
 }
 
 impl Way {
@@ -128,7 +132,24 @@ impl Way {
         } else {
             None
         };
-        Ok(Arc::new(Way { settings, trust }))
+        Ok(Arc::new(Way {
+            settings,
+            trust,
+            away: AtomicBool::new(false),
+        }))
+    }
+
+    fn note<T>(&self, made: Result<T, Failure>) -> Result<T, Failure> {
+        match &made {
+            Ok(_) if self.away.swap(false, Ordering::Relaxed) => {
+                tracing::info!("the database is back");
+            }
+            Err(failure) if !self.away.swap(true, Ordering::Relaxed) => {
+                tracing::error!(why = failure.text(), "the database is away");
+            }
+            _ => {}
+        }
+        made
     }
 }
 
@@ -167,6 +188,10 @@ impl Connection {
         way: &Way,
         rung: Option<(Arc<Notify>, String)>,
     ) -> Result<Self, Failure> {
+        way.note(Self::make(way, rung).await)
+    }
+
+    async fn make(way: &Way, rung: Option<(Arc<Notify>, String)>) -> Result<Self, Failure> {
         let settings = &way.settings;
         let mut config = settings.address.0.clone();
         config

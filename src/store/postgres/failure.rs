@@ -29,6 +29,14 @@ impl Failure {
         Failure::Gone(text.into())
     }
 
+    /// What there is to say of it.
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Failure::Full => "it has no room",
+            Failure::Again(text) | Failure::Gone(text) | Failure::Other(text) => text,
+        }
+    }
+
     /// As the core hears of it.
     pub(super) fn error(&self, operation: &'static str) -> StoreError {
         match self {

@@ -78,10 +78,7 @@ impl Postgres {
         let reached = async {
             loop {
                 match Connection::open(&way, None).await {
-                    Err(Failure::Gone(why)) => {
-                        tracing::warn!(%why, "the database cannot be reached yet");
-                        tokio::time::sleep(START_AGAIN).await;
-                    }
+                    Err(Failure::Gone(_)) => tokio::time::sleep(START_AGAIN).await,
                     result => return result,
                 }
             }

@@ -102,7 +102,8 @@ END $$;
 -- last), and how many. Stretches go by the primary key, so that this needs no index of its own.
 CREATE FUNCTION bodies_go(_table text, _after jsonb, _before bigint, _empty bytea, OUT upto jsonb,
   OUT n bigint) LANGUAGE plpgsql AS $$
-DECLARE t text := coalesce(_after->>0, ''); a bigint := coalesce((_after->>1)::bigint, 0);
+DECLARE t text := coalesce(_after->>0, '');
+  a bigint := CASE WHEN _table <> 'raw' THEN coalesce((_after->>1)::bigint, 0) END;
   b bigint := coalesce((_after->>2)::bigint, 0); i text := coalesce(_after->>1, '');
   ut text; ua bigint; ub bigint; ui text;
 BEGIN
