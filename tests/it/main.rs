@@ -5,6 +5,7 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod checker;
 mod clinic;
 #[path = "../postgres/cluster.rs"]
 #[expect(
@@ -17,6 +18,7 @@ mod commands;
 mod consents;
 mod corpus;
 mod demo;
+mod desk;
 mod doors;
 mod fhirpath;
 mod fixtures;

@@ -79,6 +79,10 @@ fn wish(a: &Admission) -> Wish {
     if let Some(client) = &a.wakes_client {
         wish = wish.wakes(t, client);
     }
+    if let Some(client) = a.version.as_ref().and_then(|v| v.client.as_ref()) {
+        // A person may stop the patient at all partners, also at one that has had nothing yet.
+        wish = wish.name("patient", t, &[client]);
+    }
     if let Some(version) = &a.version
         && version.record.kind == "consent"
         && let Some(client) = &version.client

@@ -10,9 +10,12 @@
 
 mod admit;
 mod bell;
+mod blocked;
 mod claim;
 mod connection;
+mod desk;
 mod failure;
+mod find;
 mod keeping;
 mod locks;
 mod people;

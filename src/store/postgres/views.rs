@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
+use super::blocked::{glance, job_columns};
 use super::keeping;
 use super::readers::Moment;
 use super::rows::{self, Read, get, version_columns};
 use crate::clock::Time;
-use crate::ids::{JobId, PartnerId, RawId, TenantId};
+use crate::ids::{PartnerId, RawId, TenantId};
 use crate::store::issues;
 use crate::sync::job::{State, VersionRef};
 use crate::sync::ports::{
@@ -21,36 +22,11 @@ use crate::sync::verdict::Verdict;
 /// Jobs, answers and refusals listed, at most, where the caller names no limit.
 const LIST_MAX: i64 = 1000;
 
-/// Columns of [`glance`], of a table or view named `j` with the columns of a job.
-macro_rules! job_columns {
-    () => {
-        "j.seq, j.id, j.partner, j.kind, j.record, j.version, j.purpose, j.state, j.reason, j.accepted, \
-         j.due, j.attempts, j.unsure, j.message, blocked_by(j)"
-    };
-}
-
-/// A job at a glance, without its effects and attempts, and its seq.
-fn glance(row: &Row) -> Read<(i64, JobView)> {
-    let view = JobView {
-        id: JobId::new(get(row, 1)?),
-        partner: PartnerId::new(get(row, 2)?),
-        record: rows::version_ref(row, 3)?,
-        purpose: rows::purpose(row, 6)?,
-        state: rows::state(row, 7)?,
-        reason: rows::reason(row, 8)?,
-        accepted: rows::time(row, 9)?,
-        due: rows::time(row, 10)?,
-        attempts: rows::small(row, 11)?,
-        unsure: get(row, 12)?,
-        message: rows::message(row, 13)?,
-        blocked_by: get(row, 14)?,
-        effects: Vec::new(),
-        tries: Vec::new(),
-    };
-    Ok((get(row, 0)?, view))
-}
-
-async fn effects(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Read<Vec<EffectView>> {
+pub(super) async fn effects(
+    moment: &mut Moment<'_>,
+    tenant: &str,
+    seq: i64,
+) -> Read<Vec<EffectView>> {
     const SQL: &str = "SELECT n, kind, type, our_id, done, their_id FROM effect
        WHERE tenant = $1 AND job = $2 ORDER BY n";
     let found = moment.rows(SQL, &[&tenant, &seq]).await?;
@@ -69,7 +45,7 @@ async fn effects(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Read<Vec<Ef
         .collect()
 }
 
-async fn tries(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Read<Vec<TryView>> {
+pub(super) async fn tries(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Read<Vec<TryView>> {
     const SQL: &str =
         "SELECT effect, asked, started, took, verdict, reason, status, length(body)::bigint - 1
          FROM attempt WHERE tenant = $1 AND job = $2 ORDER BY n LIMIT 1000";
@@ -129,7 +105,7 @@ pub(super) async fn story(
        WHERE tenant = $1 AND kind = $2 AND record = $3 ORDER BY record_version, type, id, version LIMIT $4";
     const JOBS: &str = concat!(
         "SELECT ",
-        job_columns!(),
+        job_columns!("NULL"),
         " FROM any_job j WHERE j.tenant = $1 AND j.chain = $2 AND j.kind = $3 AND j.record = $4
           ORDER BY j.seq LIMIT $5"
     );
@@ -171,7 +147,7 @@ pub(super) async fn story(
         .await?;
     let mut jobs = Vec::with_capacity(found.len());
     for row in &found {
-        let (seq, view) = glance(row)?;
+        let (seq, view) = glance(row, 0)?;
         jobs.push(JobView {
             effects: effects(moment, t, seq).await?,
             tries: tries(moment, t, seq).await?,
@@ -211,6 +187,7 @@ pub(super) async fn status(
         "SELECT coalesce(sum(n), 0)::bigint FROM total WHERE tenant = $1 AND what = 'versions'";
     const MADE: &str =
         "SELECT coalesce(sum(n), 0)::bigint FROM count WHERE tenant = $1 AND state = 'made'";
+    const BY_PEOPLE: &str = "SELECT coalesce(sum(n), 0)::bigint FROM total WHERE tenant = $1 AND what = 'jobs by people'";
     let t = tenant.as_str();
     let limit = rows::limit(limit);
     let jobs = worth_a_look(moment, t, now, limit).await?;
@@ -219,15 +196,15 @@ pub(super) async fn status(
     let unmatched = unmatched(moment, t).await?;
     let refusals = refusals(moment, t).await?;
     let audited = keeping::audited(moment, t).await?;
-    let mut numbers = [0; 3];
-    for (number, sql) in numbers.iter_mut().zip([DENIALS, TOTAL, MADE]) {
+    let mut numbers = [0; 4];
+    for (number, sql) in numbers.iter_mut().zip([DENIALS, TOTAL, MADE, BY_PEOPLE]) {
         let found = moment.rows(sql, &[&t]).await?;
         *number = match found.first() {
             Some(row) => rows::number(row, 0)?,
             None => 0,
         };
     }
-    let [denials_open, versions, jobs_made] = numbers;
+    let [denials_open, versions, jobs_made, jobs_by_people] = numbers;
     Ok(Status {
         partners,
         jobs,
@@ -237,6 +214,7 @@ pub(super) async fn status(
         denials_open,
         versions,
         jobs_made,
+        jobs_by_people,
         audited,
     })
 }
@@ -264,12 +242,14 @@ async fn worth_a_look(
               WHERE c.tenant = $1 AND c.state = 'waiting')),
          few AS (SELECT * FROM listed ORDER BY accepted, seq LIMIT $3)
          SELECT ",
-        job_columns!(),
+        job_columns!("$4"),
         " FROM few f JOIN any_job j ON j.tenant = f.tenant AND j.seq = f.seq ORDER BY f.accepted, f.seq"
     );
     let minute = now.minus(Duration::from_secs(60)).micros();
-    let found = moment.rows(SQL, &[&tenant, &minute, &limit]).await?;
-    found.iter().map(|row| Ok(glance(row)?.1)).collect()
+    let found = moment
+        .rows(SQL, &[&tenant, &minute, &limit, &now.micros()])
+        .await?;
+    found.iter().map(|row| Ok(glance(row, 0)?.1)).collect()
 }
 
 async fn partners(moment: &mut Moment<'_>, tenant: &str) -> Read<Vec<PartnerView>> {

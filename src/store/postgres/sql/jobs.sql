@@ -24,10 +24,7 @@ BEGIN
   WITH gone AS (DELETE FROM hold WHERE tenant = _tenant AND job = _seq RETURNING client)
     SELECT array_agg(client::text) INTO clients FROM gone;
   FOR one IN SELECT unnest(clients) LOOP
-    keys := keys || lanes_of_client(_tenant, _partner, one)
-      -- Younger merges of the patient are of another lane and perhaps of another patient.
-      || ARRAY(SELECT j.lane::text FROM hold h JOIN job j ON j.tenant = _tenant AND j.seq = h.job
-           WHERE h.tenant = _tenant AND h.partner = _partner AND h.client = one);
+    keys := keys || lanes_of_patient(_tenant, _partner, one);
   END LOOP;
   RETURN keys;
 END $$;
@@ -83,6 +80,8 @@ BEGIN
     PERFORM count_add(_tenant, j.partner, j.state, -1);
     PERFORM count_add(_tenant, j.partner, _to, 1);
   END IF;
+  PERFORM lane_counted(_tenant, j.partner, j.lane,
+    (n.rank IS NOT NULL)::integer - (j.rank IS NOT NULL)::integer);
   PERFORM lane_refresh(_tenant, j.partner, j.lane, _now);
   IF (j.state <> 'parked' AND NOT j.held) <> (_to IN ('waiting', 'sending', 'asking') AND NOT _held) THEN
     others := lanes_needing(_tenant, j.partner, j.kind, j.record);
@@ -168,6 +167,7 @@ BEGIN
   END IF;
   PERFORM count_add(_tenant, n.partner, n.state, 1);
   PERFORM count_add(_tenant, n.partner, 'made', 1);
+  PERFORM lane_counted(_tenant, n.partner, n.lane, (n.rank IS NOT NULL)::integer);
   PERFORM lane_refresh(_tenant, n.partner, n.lane, _now);
   PERFORM merges_look_again(_tenant, n.partner, _client, _now);
 END $$;

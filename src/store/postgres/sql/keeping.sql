@@ -11,6 +11,10 @@ BEGIN
         UNION ALL SELECT j.tenant, j.partner, j.state, -count(*) FROM any_job j GROUP BY 1, 2, 3) b
       GROUP BY 1, 2, 3) d
     GROUP BY 1, 2 HAVING sum(abs(d.n)) > 0;
+  RETURN QUERY SELECT /* self-check */ l.tenant::text, l.partner::text, 'counter-differs', count(*)
+    FROM lane l WHERE l.jobs <> (SELECT count(*) FROM job j WHERE j.tenant = l.tenant
+      AND j.partner = l.partner AND j.lane = l.lane AND j.rank IS NOT NULL)
+    GROUP BY 1, 2;
   RETURN QUERY SELECT /* self-check */ b.tenant::text, NULL::text, 'made-differs', abs(sum(b.n))::bigint FROM (
       SELECT c.tenant, c.n FROM count c WHERE c.state = 'made'
       UNION ALL SELECT j.tenant, -count(*) FROM any_job j GROUP BY 1) b
@@ -20,6 +24,7 @@ BEGIN
       LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
     WHERE l.mode IN (0, 2) AND l.due < _before AND p.paused_until IS NULL
       AND coalesce(p.last_success, 0) < _before
+      AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
       AND NOT EXISTS (SELECT 1 FROM job j WHERE j.lease_until IS NOT NULL AND j.tenant = l.tenant
         AND j.partner = l.partner)
     GROUP BY 1, 2;

@@ -86,13 +86,34 @@ BEGIN
     SELECT 1 FROM waits WHERE seq = _seq);
 END $$;
 
+-- Whether an administrator stopped the client, or one of the two whom this job merges.
+CREATE FUNCTION stopped(_tenant text, _partner text, _client text, _seq bigint) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN EXISTS (SELECT 1 FROM stop WHERE tenant = _tenant AND client = _client
+      AND partner IN ('', _partner))
+    OR EXISTS (SELECT 1 FROM hold h JOIN stop s ON s.tenant = h.tenant AND s.client = h.client
+        AND s.partner IN ('', _partner) WHERE h.tenant = _tenant AND h.job = _seq);
+END $$;
+
+-- A job has come to stand in a lane (+1), or has left it (-1). Before the lane is looked at: a lane that
+-- has no row gets one, with its first job counted.
+CREATE FUNCTION lane_counted(_tenant text, _partner text, _lane text, _by integer) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  IF _by <> 0 THEN
+    UPDATE lane SET jobs = jobs + _by WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
+  END IF;
+END $$;
+
 -- How a lane with this head stands: 0 ready, 1 in flight, 2 not before due, 3 held back.
 CREATE FUNCTION lane_mode(h job, _now bigint) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   IF h.rank = 0 THEN RETURN 1; END IF;
   IF h.state = 'waiting' AND h.purpose <> 'cancel'
     AND (needs(h.tenant, h.partner, h.lane, h.seq)
-      OR holds(h.tenant, h.partner, h.client, h.seq))
+      OR holds(h.tenant, h.partner, h.client, h.seq)
+      OR stopped(h.tenant, h.partner, h.client, h.seq))
   THEN RETURN 3; END IF;
   RETURN CASE WHEN h.due > _now THEN 2 ELSE 0 END;
 END $$;
@@ -113,6 +134,15 @@ BEGIN
     AND partner = _partner AND rank IS NOT NULL);
 END $$;
 
+-- The same, and the lanes of merges that name the client: perhaps of another lane and of another patient.
+CREATE FUNCTION lanes_of_patient(_tenant text, _partner text, _client text) RETURNS text[]
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN lanes_of_client(_tenant, _partner, _client)
+    || ARRAY(SELECT j.lane::text FROM hold h JOIN job j ON j.tenant = _tenant AND j.seq = h.job
+         WHERE h.tenant = _tenant AND h.partner = _partner AND h.client = _client);
+END $$;
+
 -- Looks up the head of a lane and how it stands. Lanes whose heads wait for a successor that stands here
 -- look again when that has changed.
 CREATE FUNCTION lane_refresh(_tenant text, _partner text, _lane text, _now bigint) RETURNS void
@@ -127,7 +157,8 @@ BEGIN
   ELSE
     m := lane_mode(h, _now);
     IF was.head IS NULL THEN
-      INSERT INTO lane VALUES (_tenant, _partner, _lane, h.seq, m, h.due, h.priority, h.succeeds);
+      INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds)
+        VALUES (_tenant, _partner, _lane, h.seq, m, h.due, h.priority, h.succeeds);
     ELSIF (was.head, was.mode, was.due, was.priority, was.succeeds)
       IS DISTINCT FROM (h.seq, m, h.due, h.priority, h.succeeds) THEN
       UPDATE lane SET head = h.seq, mode = m, due = h.due,

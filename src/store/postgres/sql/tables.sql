@@ -123,12 +123,14 @@ CREATE TABLE act (
 CREATE TABLE lane (
   tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, lane text COLLATE "C" NOT NULL,
   head bigint NOT NULL, mode integer NOT NULL, due bigint NOT NULL, priority integer NOT NULL,
-  succeeds bigint,
+  succeeds bigint, jobs bigint NOT NULL DEFAULT 1,
   PRIMARY KEY (tenant, partner, lane))
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lane_ready ON lane (tenant, partner, priority, head) WHERE mode = 0;
 CREATE INDEX lane_later ON lane (tenant, partner, due) WHERE mode = 2;
 CREATE UNIQUE INDEX lane_head ON lane (tenant, head);
+CREATE INDEX lane_long ON lane (tenant, partner, jobs DESC, lane) WHERE jobs > 1;
+CREATE INDEX lane_succeeds ON lane (tenant, partner, succeeds) WHERE succeeds IS NOT NULL;
 CREATE TABLE hold (
   tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, client text COLLATE "C" NOT NULL,
   job bigint NOT NULL,
@@ -136,7 +138,7 @@ CREATE TABLE hold (
 CREATE INDEX hold_job ON hold (tenant, job);
 CREATE TABLE partner (
   tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, paused_until bigint,
-  pause_reason text COLLATE "C", last_success bigint,
+  pause_reason text COLLATE "C", last_success bigint, drain bigint,
   PRIMARY KEY (tenant, partner)) WITH (fillfactor = 50);
 -- state: one of the seven, or 'made': jobs ever made (SQLite keeps that in total; here a row that
 -- everybody writes would make everybody wait for each other).
@@ -181,3 +183,20 @@ CREATE TABLE finding (
   tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, fault text COLLATE "C" NOT NULL,
   n bigint NOT NULL, since bigint NOT NULL,
   PRIMARY KEY (tenant, partner, fault));
+
+-- An administrator's holds. partner: empty for all of them.
+CREATE TABLE stop (
+  tenant text COLLATE "C" NOT NULL, client text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL,
+  who text COLLATE "C" NOT NULL, why bytea NOT NULL, since bigint NOT NULL,
+  PRIMARY KEY (tenant, client, partner));
+-- What people did to a partner or a patient: about says to which.
+CREATE TABLE deed (
+  tenant text COLLATE "C" NOT NULL, about text COLLATE "C" NOT NULL, n bigint GENERATED ALWAYS AS IDENTITY,
+  what text COLLATE "C" NOT NULL, who text COLLATE "C" NOT NULL, why bytea NOT NULL, at bigint NOT NULL,
+  PRIMARY KEY (tenant, about, n));
+-- Jobs that people made of others. how: replay, reroute, edit.
+CREATE TABLE made (
+  tenant text COLLATE "C" NOT NULL, job bigint NOT NULL, source bigint NOT NULL,
+  how text COLLATE "C" NOT NULL, replay text COLLATE "C",
+  PRIMARY KEY (tenant, job));
+CREATE INDEX made_source ON made (tenant, source);

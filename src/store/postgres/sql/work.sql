@@ -15,7 +15,7 @@ RETURNS TABLE (tenant text, id text, partner text, kind text, record text, versi
   asks integer, unsure boolean, deadline bigint, guarded boolean, accepted bigint, message text,
   policy text, n integer, effect text, type text, our_id text, find text, media_type text, body bytea,
   holes text, hash bytea, done boolean) LANGUAGE plpgsql AS $$
-DECLARE r jsonb; s bigint; t text; p text;
+DECLARE r jsonb; s bigint; t text; p text; mark bigint; heads bigint[];
 BEGIN
   FOR r IN SELECT jsonb_array_elements(_room) LOOP
     t := r->>0;
@@ -25,8 +25,22 @@ BEGIN
     -- Lanes whose heads have become due are ready now.
     UPDATE lane l SET mode = 0 WHERE l.tenant = t AND l.partner = p AND l.mode = 2 AND l.due <= _now;
     -- The list is made before the first of them goes: that may free others.
-    FOREACH s IN ARRAY ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
-        AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint) LOOP
+    SELECT a.drain INTO mark FROM partner a WHERE a.tenant = t AND a.partner = p;
+    IF mark IS NULL THEN
+      heads := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
+        AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint);
+    ELSE
+      -- A partner that is drained: what came before that, and what took its place.
+      heads := ARRAY(SELECT h.head FROM (
+          SELECT b.priority, b.head FROM generate_series(0, 4) g CROSS JOIN LATERAL (
+            SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0
+              AND l.priority = g AND l.head <= mark ORDER BY l.head LIMIT (r->>2)::bigint) b
+          UNION
+          SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0
+            AND l.succeeds <= mark) h
+        ORDER BY h.priority, h.head LIMIT (r->>2)::bigint);
+    END IF;
+    FOREACH s IN ARRAY heads LOOP
       PERFORM job_go(t, s,
         (SELECT CASE WHEN j.state = 'asking' THEN 'asking' ELSE 'sending' END FROM job j
           WHERE j.tenant = t AND j.seq = s),
@@ -64,13 +78,24 @@ END $$;
 CREATE FUNCTION next_due() RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE c record; best bigint; due bigint;
 BEGIN
-  FOR c IN SELECT o.tenant, o.partner FROM count o WHERE o.state = 'waiting'
-      AND NOT EXISTS (SELECT 1 FROM partner p WHERE p.tenant = o.tenant AND p.partner = o.partner
-        AND p.paused_until IS NOT NULL) LOOP
-    IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0)
-    THEN RETURN 0; END IF;
-    SELECT min(l.due) INTO due FROM lane l
-      WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2;
+  FOR c IN SELECT o.tenant, o.partner, p.drain FROM count o
+      LEFT JOIN partner p ON p.tenant = o.tenant AND p.partner = o.partner
+      WHERE o.state = 'waiting' AND p.paused_until IS NULL LOOP
+    IF c.drain IS NULL THEN
+      IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0)
+      THEN RETURN 0; END IF;
+      SELECT min(l.due) INTO due FROM lane l
+        WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2;
+    ELSE
+      IF EXISTS (SELECT 1 FROM generate_series(0, 4) g WHERE EXISTS (SELECT 1 FROM lane l
+          WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0 AND l.priority = g
+            AND l.head <= c.drain))
+        OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+          AND l.mode = 0 AND l.succeeds <= c.drain)
+      THEN RETURN 0; END IF;
+      SELECT min(l.due) INTO due FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+        AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+    END IF;
     best := least(best, due);
   END LOOP;
   RETURN best;
