@@ -21,6 +21,7 @@ mod operate;
 mod pharmacy;
 mod relay;
 mod script;
+mod simulation;
 mod source;
 mod support;
 mod tenants;

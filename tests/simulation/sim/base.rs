@@ -46,12 +46,20 @@ pub(crate) struct Base {
 
 impl Base {
     fn below(&self, of_1000: u32) -> bool {
-        let mut rng = self.shared.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rng = self
+            .shared
+            .rng
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         of_1000 > 0 && rng.u32(..1000) < of_1000
     }
 
     fn faults(&self) -> StoreFaults {
-        *self.shared.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .shared
+            .faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn turn(&self, call: &'static str, after: bool) {
@@ -329,7 +337,8 @@ impl Store for Base {
         let before = s.watch.before_report(&report);
         let seen = report.clone();
         let done = at_once(s.store.report(report));
-        s.watch.reported(&before, &seen, done.as_ref().ok().copied());
+        s.watch
+            .reported(&before, &seen, done.as_ref().ok().copied());
         self.after("report", done).await
     }
 

@@ -27,7 +27,7 @@ pub(crate) struct Ehr {
     next: u64,
     pub(crate) kept: BTreeMap<(String, String), Kept>,
     /// The newest version of each record that took effect.
-    newest: HashMap<String, u64>,
+    pub(crate) newest: HashMap<String, u64>,
     pub(crate) effects: u64,
 }
 
@@ -161,7 +161,10 @@ impl Ehr {
             version,
             resource,
             by: (name.to_owned(), by),
-            job: request.header("x-request-id").unwrap_or_default().to_owned(),
+            job: request
+                .header("x-request-id")
+                .unwrap_or_default()
+                .to_owned(),
         };
         self.kept.insert(key(kind, id), kept);
     }
@@ -197,8 +200,12 @@ fn names(resource: &Value) -> impl Iterator<Item = String> {
 
 fn pairs(query: &str) -> Vec<(String, String)> {
     let url = reqwest::Url::parse(&format!("http://h/?{query}"));
-    url.map(|u| u.query_pairs().map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
-        .unwrap_or_default()
+    url.map(|u| {
+        u.query_pairs()
+            .map(|(n, v)| (n.into_owned(), v.into_owned()))
+            .collect()
+    })
+    .unwrap_or_default()
 }
 
 fn said(status: u16, body: &Value) -> Heard {

@@ -67,7 +67,7 @@ const PARTNERS: [Played; 5] = [
         ncpdp_id: "",
         answers_220: false,
         keys: "url = \"http://plain/\"\ncreate = \"search-first\"\npatients = \"created\"\nif_match = true",
-        kinds: &[Kind::MedicationRequest, Kind::Observation],
+        kinds: &[Kind::Client, Kind::MedicationRequest, Kind::Observation],
     },
     Played {
         id: "pharmacy-knows",
@@ -162,8 +162,6 @@ pub struct Tally {
 /// A run that went wrong.
 #[derive(Debug)]
 pub struct Wrong {
-    /// The seed.
-    pub seed: u64,
     /// What was wrong.
     pub what: String,
     /// The last steps, without a value of any record.
@@ -175,7 +173,7 @@ pub struct Wrong {
 /// # Errors
 /// What did not hold.
 pub fn run(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wrong>> {
-    world::run(kit, seed, mutant).map_err(|what| wrong(seed, what, Vec::new()))
+    world::run(kit, seed, mutant).map_err(|what| wrong(what, Vec::new()))
 }
 
 /// Runs a seed again, and tells its steps.
@@ -184,11 +182,11 @@ pub fn run(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wr
 /// What did not hold.
 pub fn replay(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wrong>> {
     let mut trace = Vec::new();
-    world::traced(kit, seed, mutant, &mut trace).map_err(|what| wrong(seed, what, trace))
+    world::traced(kit, seed, mutant, &mut trace).map_err(|what| wrong(what, trace))
 }
 
-fn wrong(seed: u64, what: String, trace: Vec<String>) -> Box<Wrong> {
-    Box::new(Wrong { seed, what, trace })
+fn wrong(what: String, trace: Vec<String>) -> Box<Wrong> {
+    Box::new(Wrong { what, trace })
 }
 
 impl Tally {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use fhir_gateway::clock::Time;
 use fhir_gateway::issue::Issue;
 use fhir_gateway::record::{Context, Record};
-use fhir_gateway::sync::job::{Claimed, NewEffect, Purpose};
+use fhir_gateway::sync::job::{Claimed, NewEffect, Purpose, State};
 use fhir_gateway::sync::ports::{
     Admission, Delivery, Encoded, Envelope, Facts, Incoming, Outgoing, Partner, RawReceipt, Reply,
     Report, Told,
@@ -80,10 +80,12 @@ impl Sabotage {
 
     pub(crate) fn admission(&self, admission: &mut Admission) {
         if self.is(Mutant::CancelNotJoined) {
-            admission.jobs.retain(|j| j.purpose != Purpose::Cancel);
             for job in &mut admission.jobs {
                 job.awaits = None;
                 job.reason = None;
+                if job.purpose == Purpose::Cancel {
+                    job.state = State::Cancelled;
+                }
             }
         }
     }
@@ -172,8 +174,9 @@ impl Partner for Bent {
             return Answer::new(Verdict::Accepted, Reason::Delivered);
         }
         let answer = self.partner.deliver(delivery).await;
+        let rx = delivery.job.purpose == Purpose::NewRx;
         match answer.verdict {
-            Verdict::Unsure if !self.complete => Answer::new(Verdict::Busy, Reason::TryLater),
+            Verdict::Unsure if rx && !self.complete => Answer::new(Verdict::Busy, Reason::TryLater),
             _ => answer,
         }
     }

@@ -44,7 +44,9 @@ impl Request {
             write: ask.body.is_some(),
             method: ask.method.to_string(),
             path: path.unwrap_or_default(),
-            query: query.map(|(n, v)| (n.into_owned(), v.into_owned())).collect(),
+            query: query
+                .map(|(n, v)| (n.into_owned(), v.into_owned()))
+                .collect(),
             headers: ask.headers,
             body: ask.body.map(|(_, bytes)| bytes).unwrap_or_default(),
         }
@@ -82,14 +84,19 @@ enum Fate {
 impl Fate {
     fn takes_effect(self) -> bool {
         use Fate::*;
-        matches!(self, Good | ResetAfter | ErrorAfter | PageAfter | Late | ScriptAfter)
+        matches!(
+            self,
+            Good | ResetAfter | ErrorAfter | PageAfter | Late | ScriptAfter
+        )
     }
 
     /// Whether its sender cannot know what was done.
     fn unclear(self) -> bool {
         use Fate::*;
-        matches!(self, ResetBefore | ResetAfter | ErrorAfter | PageAfter | Late | Lost | ScriptAfter)
-            || self == Status(500, None)
+        matches!(
+            self,
+            ResetBefore | ResetAfter | ErrorAfter | PageAfter | Late | Lost | ScriptAfter
+        ) || self == Status(500, None)
     }
 }
 
@@ -164,11 +171,7 @@ impl Network {
         self.inner().faults
     }
 
-    fn send(
-        &self,
-        partner: usize,
-        ask: Ask<'_>,
-    ) -> oneshot::Receiver<Result<Heard, Answer>> {
+    fn send(&self, partner: usize, ask: Ask<'_>) -> oneshot::Receiver<Result<Heard, Answer>> {
         let now = self.hands.now();
         let request = Request::of(partner, ask);
         let (reply, answer) = oneshot::channel();
@@ -238,7 +241,11 @@ impl Network {
             if let (false, Some(request)) = (heard, request) {
                 self.watch.unheard(&request);
             }
-            return Event::Over(if heard { "answered" } else { "nobody hears the answer" });
+            return Event::Over(if heard {
+                "answered"
+            } else {
+                "nobody hears the answer"
+            });
         }
         if sent.fate.takes_effect() {
             return Event::Arrives(sent.request.clone());

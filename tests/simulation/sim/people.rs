@@ -87,7 +87,9 @@ impl World<'_> {
             return;
         };
         let id = PARTNERS[partner].id;
-        self.note(20, partner as u64, || format!("a person pauses {id}: {pause}"));
+        self.note(20, partner as u64, || {
+            format!("a person pauses {id}: {pause}")
+        });
         let base = Base {
             node,
             shared: self.shared.clone(),
@@ -121,7 +123,10 @@ impl World<'_> {
         }
         self.shared.watch.committed("act");
         self.note(21, u64::from(done), || {
-            format!("a person decides {act:?} of {} at {}: {done}", job.id, job.partner)
+            format!(
+                "a person decides {act:?} of {} at {}: {done}",
+                job.id, job.partner
+            )
         });
         done
     }

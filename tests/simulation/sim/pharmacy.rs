@@ -81,7 +81,8 @@ impl Pharmacy {
     }
 
     pub(crate) fn has(&self, message: &str) -> bool {
-        self.cancels.contains_key(message) || self.prescriptions.iter().any(|r| r.message == message)
+        self.cancels.contains_key(message)
+            || self.prescriptions.iter().any(|r| r.message == message)
     }
 
     pub(crate) fn live(&self, order_no: &str) -> Vec<&Rx> {
@@ -191,7 +192,13 @@ impl Pharmacy {
 
     fn status(&mut self) -> Vec<u8> {
         let code = if self.rng.bool() { "010" } else { "000" };
-        message("PHX", None, None, &format!("<Status><Code>{code}</Code></Status>"), None)
+        message(
+            "PHX",
+            None,
+            None,
+            &format!("<Status><Code>{code}</Code></Status>"),
+            None,
+        )
     }
 
     /// Puts a message of its own on its list.
@@ -218,9 +225,8 @@ impl Pharmacy {
 
 /// An answer that is an Error with this description code.
 pub(crate) fn error(detail: &str) -> Vec<u8> {
-    let body = format!(
-        "<Error><Code>900</Code><DescriptionCode>{detail}</DescriptionCode></Error>"
-    );
+    let body =
+        format!("<Error><Code>900</Code><DescriptionCode>{detail}</DescriptionCode></Error>");
     message("PHX", None, None, &body, None)
 }
 
@@ -246,7 +252,10 @@ fn message(
     }
     let _ = write!(out, "<SentTime>{sent}</SentTime>");
     if let Some(order) = order {
-        let _ = write!(out, "<PrescriberOrderNumber>{order}</PrescriberOrderNumber>");
+        let _ = write!(
+            out,
+            "<PrescriberOrderNumber>{order}</PrescriberOrderNumber>"
+        );
     }
     let _ = write!(out, "</Header><Body>{body}</Body></Message>");
     out.into_bytes()

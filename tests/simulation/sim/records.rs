@@ -26,7 +26,6 @@ pub(crate) struct Version {
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) live: bool,
-    pub(crate) ended: bool,
     pub(crate) quantity: String,
     pub(crate) pharmacy: String,
 }
@@ -51,7 +50,13 @@ fn version(kind: Kind, record: &Value) -> Version {
         found.expect("an id").to_owned()
     };
     let names = [
-        "order_no", "measure_id", "plan_id", "merge_id", "client_no", "staff_id", "pharmacy_id",
+        "order_no",
+        "measure_id",
+        "plan_id",
+        "merge_id",
+        "client_no",
+        "staff_id",
+        "pharmacy_id",
     ];
     let id = match kind {
         Kind::Episode => field(&["episode_id"]),
@@ -61,7 +66,6 @@ fn version(kind: Kind, record: &Value) -> Version {
     };
     let version = record["version"].as_u64().or(record["rev"].as_u64());
     let state = record["state"].as_str().unwrap_or_default();
-    let ended = matches!(state, "cancelled" | "discontinued");
     Version {
         kind,
         id,
@@ -69,9 +73,11 @@ fn version(kind: Kind, record: &Value) -> Version {
         body: serde_json::to_vec(record).expect("JSON"),
         order: (kind == Kind::MedicationRequest).then(|| Order {
             live: state == "signed",
-            ended: ended || state == "on_hold",
             quantity: record["qty"].to_string(),
-            pharmacy: record["pharmacy_id"].as_str().unwrap_or_default().to_owned(),
+            pharmacy: record["pharmacy_id"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
         }),
         consent: (kind == Kind::Consent).then(|| {
             let client = record["client_no"].as_str().unwrap_or_default();
@@ -173,7 +179,10 @@ fn order(rng: &mut fastrand::Rng, id: &str, episode: &str, pharmacy: &str) -> Hi
             }
         }
         all.push_back(version(Kind::MedicationRequest, &record));
-        record.as_object_mut().expect("an order").shift_remove("state_reason");
+        record
+            .as_object_mut()
+            .expect("an order")
+            .shift_remove("state_reason");
     }
     all
 }
@@ -222,7 +231,10 @@ fn consents(rng: &mut fastrand::Rng) -> History {
         if n % 2 == 0 {
             record["revoked_on"] = json!("2026-11-24");
         } else {
-            record.as_object_mut().expect("a consent").shift_remove("revoked_on");
+            record
+                .as_object_mut()
+                .expect("a consent")
+                .shift_remove("revoked_on");
         }
         all.push_back(version(Kind::Consent, &record));
     }

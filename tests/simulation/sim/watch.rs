@@ -179,8 +179,7 @@ impl Watch {
         let mut inner = self.inner();
         inner.made += i64::try_from(a.jobs.len()).unwrap_or(0);
         for job in &a.jobs {
-            let there: Option<i64> =
-                inner.one("SELECT 1 FROM job WHERE id = ?1", job.id.as_str());
+            let there: Option<i64> = inner.one("SELECT 1 FROM job WHERE id = ?1", job.id.as_str());
             if there.is_none() {
                 inner.fail("invariant 1: an admission's job is not stored".to_owned());
             }
@@ -188,15 +187,27 @@ impl Watch {
     }
 
     /// Invariant 1: a sender was told yes.
-    pub(crate) fn acknowledged(&self, kind: &str, id: &str, version: u64, body: &[u8], jobs: &[String]) {
+    pub(crate) fn acknowledged(
+        &self,
+        kind: &str,
+        id: &str,
+        version: u64,
+        body: &[u8],
+        jobs: &[String],
+    ) {
         let mut inner = self.inner();
         let there: Option<i64> = inner
             .db
             .prepare_cached("SELECT 1 FROM version WHERE kind = ?1 AND id = ?2 AND version = ?3")
-            .and_then(|mut s| s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0)).optional())
+            .and_then(|mut s| {
+                s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0))
+                    .optional()
+            })
             .expect("a query");
         if there.is_none() {
-            inner.fail(format!("invariant 1: {kind}/{id}/{version} was acknowledged and is not stored"));
+            inner.fail(format!(
+                "invariant 1: {kind}/{id}/{version} was acknowledged and is not stored"
+            ));
         }
         let raw: Option<i64> = inner
             .db
@@ -204,11 +215,18 @@ impl Watch {
             .and_then(|mut s| s.query_row(params![body], |r| r.get(0)).optional())
             .expect("a query");
         if raw.is_none() {
-            inner.fail(format!("invariant 1: the bytes of {kind}/{id}/{version} are not stored"));
+            inner.fail(format!(
+                "invariant 1: the bytes of {kind}/{id}/{version} are not stored"
+            ));
         }
         for job in jobs {
-            if inner.one::<i64>("SELECT 1 FROM job WHERE id = ?1", job).is_none() {
-                inner.fail(format!("invariant 1: a job of {kind}/{id}/{version} is not stored"));
+            if inner
+                .one::<i64>("SELECT 1 FROM job WHERE id = ?1", job)
+                .is_none()
+            {
+                inner.fail(format!(
+                    "invariant 1: a job of {kind}/{id}/{version} is not stored"
+                ));
             }
         }
     }
@@ -228,7 +246,10 @@ impl Watch {
         inner.seen.claims += u64::try_from(claimed.len()).unwrap_or(0);
         for job in claimed {
             if inner.paused.contains(job.partner.as_str()) {
-                inner.fail(format!("invariant 4: a job of {} was claimed while a person paused it", job.partner));
+                inner.fail(format!(
+                    "invariant 4: a job of {} was claimed while a person paused it",
+                    job.partner
+                ));
             }
             if !inner.leases.insert((job.id.as_str().to_owned(), job.token)) {
                 inner.fail(format!("invariant 3: {} was claimed twice", job.id));
@@ -237,9 +258,15 @@ impl Watch {
                 inner.fail("invariant 3: a lease is shorter than was asked for".to_owned());
             }
             if let Some(wrong) = inner.out_of_turn(job).expect("a query") {
-                inner.fail(format!("invariant 4: {} of {} at {}: {wrong}", job.id, job.record.kind, job.partner));
+                inner.fail(format!(
+                    "invariant 4: {} of {} at {}: {wrong}",
+                    job.id, job.record.kind, job.partner
+                ));
             }
-            let denied = job.client.as_ref().is_some_and(|c| inner.denied.contains(c));
+            let denied = job
+                .client
+                .as_ref()
+                .is_some_and(|c| inner.denied.contains(c));
             if denied && job.guarded {
                 inner.claimed_denied.insert(job.id.as_str().to_owned());
             } else {
@@ -267,14 +294,16 @@ impl Watch {
             return;
         }
         if before.token != r.token || before.lease.is_none() {
-            return inner.fail("invariant 3: a report was taken although its lease was lost".to_owned());
+            return inner
+                .fail("invariant 3: a report was taken although its lease was lost".to_owned());
         }
         let tried = i64::from(r.attempt.is_some());
         inner.seen.attempts += u64::from(r.attempt.is_some());
         if after.tries != before.tries + tried {
             inner.fail("invariant 3: an attempt and its outcome are not one".to_owned());
         }
-        let done = i64::from(r.effect_done.is_some()) + i64::try_from(r.not_needed.len()).unwrap_or(0);
+        let done =
+            i64::from(r.effect_done.is_some()) + i64::try_from(r.not_needed.len()).unwrap_or(0);
         if after.done < before.done || after.done > before.done + done {
             inner.fail("invariant 3: an effect's outcome is not what was reported".to_owned());
         }
@@ -321,7 +350,9 @@ impl Watch {
         }
         let asks = state == State::Asking.as_str() && inner.answers_220[request.partner];
         if inner.unclear.contains(&name) && !asks {
-            inner.fail(format!("invariant 5: an unclear prescription was sent again ({id}, {state})"));
+            inner.fail(format!(
+                "invariant 5: an unclear prescription was sent again ({id}, {state})"
+            ));
         }
         if unclear {
             inner.unclear.insert(name);
@@ -335,24 +366,34 @@ impl Watch {
         let there: Option<i64> = inner
             .db
             .prepare_cached("SELECT 1 FROM version WHERE kind = ?1 AND id = ?2 AND version = ?3")
-            .and_then(|mut s| s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0)).optional())
+            .and_then(|mut s| {
+                s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0))
+                    .optional()
+            })
             .expect("a query");
         if there.is_none() {
-            inner.fail(format!("{partner}: got {record}/{version}, which was never accepted"));
+            inner.fail(format!(
+                "{partner}: got {record}/{version}, which was never accepted"
+            ));
         }
     }
 
     /// The same of a message; a node that died hears no answer, so what it sent is unclear.
     pub(crate) fn effect_of_message(&self, partner: &str, message: &str) {
         let mut inner = self.inner();
-        if inner.one::<i64>("SELECT 1 FROM job WHERE message = ?1", message).is_none() {
+        if inner
+            .one::<i64>("SELECT 1 FROM job WHERE message = ?1", message)
+            .is_none()
+        {
             inner.fail(format!("{partner}: got a message that no job brings"));
         }
     }
 
     /// Nobody heard the answer to a message: its sender is gone.
     pub(crate) fn unheard(&self, request: &Request) {
-        if request.write && let Some(name) = name_of(request) {
+        if request.write
+            && let Some(name) = name_of(request)
+        {
             self.inner().unclear.insert(name);
         }
     }
@@ -360,8 +401,10 @@ impl Watch {
     /// Invariant 7: a sender at a partner's door was told yes.
     pub(crate) fn received(&self, id: &str) {
         let mut inner = self.inner();
-        let state: Option<String> = inner
-            .one("SELECT state FROM raw WHERE sender_id IS NOT NULL AND sender_id LIKE '%/' || ?1", id);
+        let state: Option<String> = inner.one(
+            "SELECT state FROM raw WHERE sender_id IS NOT NULL AND sender_id LIKE '%/' || ?1",
+            id,
+        );
         if state.is_none_or(|s| s == "received") {
             inner.fail("invariant 7: what a partner was told yes to is not kept".to_owned());
         }
@@ -431,12 +474,18 @@ impl Inner {
         if rows != counters {
             return Ok(Some("the counters are not what the rows say".to_owned()));
         }
-        if rows.keys().any(|(_, state)| !STATES.contains(&state.as_str())) {
+        if rows
+            .keys()
+            .any(|(_, state)| !STATES.contains(&state.as_str()))
+        {
             return Ok(Some("a job is in none of the seven states".to_owned()));
         }
         let sum: i64 = rows.values().sum();
         if sum != self.made {
-            return Ok(Some(format!("{} jobs were made, {sum} are there", self.made)));
+            return Ok(Some(format!(
+                "{} jobs were made, {sum} are there",
+                self.made
+            )));
         }
         let raws: i64 = self
             .db
@@ -453,7 +502,8 @@ impl Inner {
     fn out_of_turn(&self, job: &Claimed) -> rusqlite::Result<Option<&'static str>> {
         const PLACE: &str = "CASE WHEN x.state = 'asking' OR x.unsure = 1 THEN 1 WHEN x.purpose = 'cancel' THEN 2 ELSE 3 END";
         let place = |of: &str| PLACE.replace("x.", of);
-        let stands = "(o.state = 'sending' OR o.lease_until IS NOT NULL OR (o.state IN ('waiting', 'asking')
+        let stands =
+            "(o.state = 'sending' OR o.lease_until IS NOT NULL OR (o.state IN ('waiting', 'asking')
             AND o.held = 0 AND NOT (o.state = 'waiting' AND o.awaits IS NOT NULL)))";
         let none = |sql: &str| -> rusqlite::Result<bool> {
             let found: i64 = self
@@ -462,9 +512,12 @@ impl Inner {
                 .query_row([job.id.as_str()], |r| r.get(0))?;
             Ok(found == 0)
         };
-        let lane = "FROM job j JOIN job o ON o.partner = j.partner AND o.lane = j.lane AND o.seq <> j.seq
+        let lane =
+            "FROM job j JOIN job o ON o.partner = j.partner AND o.lane = j.lane AND o.seq <> j.seq
             WHERE j.id = ?1";
-        if !none(&format!("SELECT count(*) {lane} AND o.lease_until IS NOT NULL"))? {
+        if !none(&format!(
+            "SELECT count(*) {lane} AND o.lease_until IS NOT NULL"
+        ))? {
             return Ok(Some("another of its lane is in flight"));
         }
         // In a patient's line what is unclear goes before a cancel of its own chain only.

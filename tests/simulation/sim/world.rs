@@ -119,7 +119,10 @@ async fn hand_in(alive: &Alive, version: &Version) -> Outcome {
         media_type: "application/json",
         body: &version.body,
     };
-    alive.intake.submit(&TenantId::new(TENANT), submission).await
+    alive
+        .intake
+        .submit(&TenantId::new(TENANT), submission)
+        .await
 }
 
 /// Runs a seed, and tells its steps.
@@ -321,7 +324,10 @@ impl World<'_> {
             self.shared.watch.consented(client, true);
         }
         self.note(4, at as u64, || {
-            format!("{}/{}/{} to node {node}", version.kind, version.id, version.version)
+            format!(
+                "{}/{}/{} to node {node}",
+                version.kind, version.id, version.version
+            )
         });
         let inbox = Arc::clone(&self.inbox);
         self.tasks.spawn(Some(node), "submit", async move {
@@ -352,7 +358,9 @@ impl World<'_> {
         if self.tasks.count(Some(node), "denials") > 0 {
             return;
         }
-        self.note(6, node as u64, || format!("node {node} decides denials anew"));
+        self.note(6, node as u64, || {
+            format!("node {node} decides denials anew")
+        });
         self.tasks.spawn(Some(node), "denials", async move {
             let _ = alive.worker.decide_denials().await;
         });
@@ -369,7 +377,9 @@ impl World<'_> {
         }
         let again = self.rng.u32(..10) == 0;
         let says = &self.pharmacies[at].says;
-        let left: Vec<usize> = (0..says.len()).filter(|n| again || !says[*n].heard).collect();
+        let left: Vec<usize> = (0..says.len())
+            .filter(|n| again || !says[*n].heard)
+            .collect();
         if left.is_empty() {
             return;
         }
@@ -429,7 +439,9 @@ impl World<'_> {
         for line in self.lines.iter_mut().filter(|l| l.busy == Some(n)) {
             line.busy = None;
         }
-        self.note(9, n as u64, || format!("node {n} dies with {dropped} tasks"));
+        self.note(9, n as u64, || {
+            format!("node {n} dies with {dropped} tasks")
+        });
     }
 
     /// Starts a node that is dead.

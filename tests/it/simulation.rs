@@ -1,0 +1,51 @@
+//! Some seeds of the deterministic simulation at each test run; thousands of them, and every planted bug,
+//! run by `cargo test --profile measure --test simulation`.
+
+#[path = "../simulation/sim/mod.rs"]
+mod sim;
+
+use sim::{Kit, Mutant};
+
+/// Seeds of each run.
+const SEEDS: u64 = 60;
+/// Seeds that once found a bug of the gateway, each with what it was.
+const REMEMBERED: &[(u64, &str)] = &[];
+
+fn holds(kit: &Kit, seed: u64) {
+    if let Err(first) = sim::run(kit, seed, None) {
+        let told = sim::replay(kit, seed, None).err();
+        let trace = told.map(|w| w.trace.join("\n")).unwrap_or_default();
+        panic!(
+            "seed {seed}: {}\n{trace}\nagain: cargo test --profile measure --test simulation -- seed {seed}",
+            first.what
+        );
+    }
+}
+
+#[test]
+fn everything_holds_in_every_seed() {
+    let kit = Kit::new();
+    for (seed, _) in REMEMBERED {
+        holds(&kit, *seed);
+    }
+    for seed in 1..=SEEDS {
+        holds(&kit, seed);
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_run_again() {
+    let kit = Kit::new();
+    for seed in [3, 5, 8] {
+        let digest = || sim::run(&kit, seed, None).map(|t| (t.steps, t.digest));
+        assert_eq!(digest().expect("it holds"), digest().expect("it holds"));
+    }
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let kit = Kit::new();
+    for mutant in Mutant::ALL {
+        assert!(sim::found(&kit, mutant).is_some(), "{mutant:?} was missed");
+    }
+}
