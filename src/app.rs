@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, partners};
-use crate::fhir::validate::Validator;
+use crate::definitions;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Member};
@@ -84,6 +84,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
             Member {
                 partner,
                 policy: block.policy.clone(),
+                rulings: block.rulings.clone(),
             },
         );
     }
@@ -92,7 +93,8 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
         partners: members,
         routes: config.routes.clone(),
         store: open_store(config)?,
-        validator: Arc::new(Validator::standard()),
+        validator: Arc::new(definitions::validator(config, Some(Arc::clone(&clock)))?),
+        rulings: config.validation.rulings.clone(),
         clock,
         settings: config.settings.clone(),
     }))

@@ -2,7 +2,6 @@
 
 mod artefact;
 mod check_config;
-pub(crate) mod definitions;
 mod demo;
 mod fhirpath;
 mod map;

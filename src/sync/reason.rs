@@ -89,6 +89,8 @@ reasons! {
     Integrity = "integrity", "the stored bytes are not those that were accepted", "the administrator", "nothing, until a person decides";
     SignatureChanged = "signature-changed", "the signed content is not what the signature covers", "the prescriber", "nothing, until a new version is signed";
     UnknownDrug = "unknown-drug", "a drug without a known code names a controlled ingredient", "the prescriber", "nothing, until a new version is signed";
+    RuleParks = "rule-parks", "a rule of validation has it looked at by a person before it goes to this partner", "a person: see the warnings of its version", "sends it if a person presses Retry";
+    RuleBlocks = "rule-blocks", "a rule of validation keeps it from this partner", "the sender: see the warnings of its version", "nothing, until there is a new version";
 
     NothingThere = "nothing-there", "there was nothing at the partner to take back", "nobody", "nothing";
     CancelledInChain = "cancelled-in-chain", "it was cancelled before it left", "nobody", "nothing";

@@ -17,6 +17,7 @@ use crate::sync::context::{Loaded, rebuild};
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
 use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, State, VersionRef};
+use crate::sync::judge::{self, Kept};
 use crate::sync::ports::{
     CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition,
 };
@@ -24,8 +25,7 @@ use crate::sync::reason::Reason;
 
 use standing::{priority, same_record, standing, suspected, there};
 
-/// The origin of what comes through the clinic's door.
-pub const CLINIC: &str = "clinic";
+pub use crate::sync::house::CLINIC;
 
 /// What is new, and all that is known about it.
 #[derive(Clone, Copy)]
@@ -40,6 +40,8 @@ pub struct Fresh<'a> {
     pub loaded: &'a Loaded,
     /// Its resources.
     pub parts: &'a [CheckedPart],
+    /// Whom the rules of the validator keep it from.
+    pub kept: &'a Kept,
     /// Its client as a resource.
     pub patient: Option<&'a CheckedPart>,
     /// Members that older versions sent and this one lacks, entered in error.
@@ -124,28 +126,11 @@ pub async fn dispatch(
     })
 }
 
-/// The partners that routes name, each once, in the config's order.
+/// The partners that it goes to.
 fn receivers<'a>(house: &'a House, fresh: &'a Fresh<'a>) -> Vec<(&'a Member, Vec<&'a Route>)> {
-    let mut out: Vec<(&Member, Vec<&Route>)> = Vec::new();
-    for route in house.routes_of(&fresh.tenant.id, fresh.record.kind()) {
-        if route.to.as_str() == fresh.origin || fresh.only.is_some_and(|p| *p != route.to) {
-            continue;
-        }
-        let Some(member) = house.member(&fresh.tenant.id, &route.to) else {
-            continue;
-        };
-        // The clinic's own system has what it handed in itself.
-        if fresh.origin == CLINIC && member.partner.facts().style == Style::Clinic {
-            continue;
-        }
-        match out
-            .iter_mut()
-            .find(|(m, _)| m.partner.facts().id == route.to)
-        {
-            Some((_, routes)) => routes.push(route),
-            None => out.push((member, vec![route])),
-        }
-    }
+    let mut out = house.receivers(&fresh.tenant.id, fresh.record.kind(), fresh.origin);
+    let meant = |member: &Member| fresh.only.is_none_or(|p| *p == member.partner.facts().id);
+    out.retain(|(member, _)| meant(member));
     out
 }
 
@@ -416,8 +401,19 @@ impl One<'_> {
         }
     }
 
+    /// What keeps a job that would wait to be sent.
+    fn kept_by(&self, planned: &Planned) -> Option<Reason> {
+        if planned.state != State::Waiting || planned.purpose == Purpose::Cancel {
+            return None; // what takes something back goes, whatever is wrong with it
+        }
+        let action = self.fresh.kept.get(&self.member.partner.facts().id)?;
+        Some(judge::reason(*action))
+    }
+
     fn first_state(&self, planned: &Planned) -> State {
-        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
+        if (planned.purpose == Purpose::NewRx && suspected(self.fresh.record))
+            || self.kept_by(planned).is_some()
+        {
             State::Parked
         } else {
             planned.state
@@ -427,6 +423,8 @@ impl One<'_> {
     fn first_reason(&self, planned: &Planned, awaits: bool) -> Option<Reason> {
         if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
             Some(Reason::UnknownDrug)
+        } else if let Some(reason) = self.kept_by(planned) {
+            Some(reason)
         } else if awaits {
             Some(Reason::AwaitsCancel)
         } else {

@@ -160,6 +160,7 @@ fn doors_with(store: Fixed, change: impl FnOnce(&mut DoorLimits)) -> Built {
         routes: Vec::new(),
         store: shared,
         validator: Arc::default(),
+        rulings: crate::sync::judge::Rulings::default(),
         clock: Arc::new(Manual::at(Time::from_micros(NOW))),
         settings,
     };

@@ -14,6 +14,8 @@ mod node;
 mod people;
 mod pharmacy;
 mod records;
+mod start;
+mod turn_of;
 mod turns;
 mod watch;
 mod world;
@@ -121,7 +123,7 @@ impl Kit {
             template: folder.join("template.db"),
             folder,
         };
-        kit.template = world::template(&kit);
+        kit.template = start::template(&kit);
         kit
     }
 }
@@ -173,7 +175,7 @@ pub struct Wrong {
 /// # Errors
 /// What did not hold.
 pub fn run(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wrong>> {
-    world::run(kit, seed, mutant).map_err(|what| wrong(what, Vec::new()))
+    start::run(kit, seed, mutant).map_err(|what| wrong(what, Vec::new()))
 }
 
 /// Runs a seed again, and tells its steps.
@@ -182,7 +184,7 @@ pub fn run(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wr
 /// What did not hold.
 pub fn replay(kit: &Kit, seed: u64, mutant: Option<Mutant>) -> Result<Tally, Box<Wrong>> {
     let mut trace = Vec::new();
-    world::traced(kit, seed, mutant, &mut trace).map_err(|what| wrong(what, trace))
+    start::traced(kit, seed, mutant, &mut trace).map_err(|what| wrong(what, trace))
 }
 
 fn wrong(what: String, trace: Vec<String>) -> Box<Wrong> {

@@ -12,6 +12,7 @@ use fhir_gateway::sync::accept::Acceptor;
 use fhir_gateway::sync::house::{House, Member, Route, Settings, Tenant};
 use fhir_gateway::sync::inbound::Inbound;
 use fhir_gateway::sync::intake::Intake;
+use fhir_gateway::sync::judge::Rulings;
 use fhir_gateway::sync::retry::Policy;
 use fhir_gateway::sync::worker::Worker;
 use jiff::tz::TimeZone;
@@ -99,6 +100,7 @@ pub(crate) fn start(
         let member = Member {
             partner: shared.sabotage.partner(partner),
             policy: policy(),
+            rulings: Rulings::default(),
         };
         members.insert((tenant.id.clone(), PartnerId::new(played.id)), member);
     }
@@ -115,6 +117,7 @@ pub(crate) fn start(
             shared: Arc::clone(shared),
         }),
         validator: Arc::clone(&kit.validator),
+        rulings: Rulings::house(),
         clock: Arc::new(NodeClock {
             hands: Arc::clone(&shared.hands),
             ahead,
