@@ -303,7 +303,7 @@ impl Inner {
             6 if script => Fate::Script("900"),
             7 if script => Fate::ScriptAfter,
             5 | 6 if write => Fate::Status(422, None),
-            7 | 8 | 9 => Fate::ResetAfter,
+            7..=9 => Fate::ResetAfter,
             10 => Fate::ResetBefore,
             11 => Fate::ErrorAfter,
             12 => Fate::PageAfter,
