@@ -15,6 +15,7 @@ use crate::config::{Config, partners};
 use crate::definitions;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
+use crate::sync::auditor::Auditor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
 use crate::sync::ports::Store;
@@ -100,7 +101,11 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
     }))
 }
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store that the config names.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(folder) = config.store.path.parent() {
         // What it holds is for this user alone.
         std::fs::DirBuilder::new()
@@ -160,7 +165,12 @@ pub async fn start(
     ))];
     if drive == Drive::Workers {
         let (worker, stop) = (worker.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { worker.run(stop).await }));
+        tasks.push(tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(stop).await }
+        }));
+        let auditor = Auditor::new(Arc::clone(&house));
+        tasks.push(tokio::spawn(async move { auditor.run(stop).await }));
     }
     tracing::info!(
         %address,

@@ -15,7 +15,7 @@ use crate::json::Limits;
 use crate::record::consent::Purpose;
 use crate::record::{Context, Kind, MapEnv, Record};
 use crate::sync::judge::{Action, Judge, Rulings};
-use crate::sync::ports::{Partner, Store, Style};
+use crate::sync::ports::{Keep, Partner, Store, Style};
 use crate::sync::retry::Policy;
 
 /// A tenant's facts, from the config.
@@ -104,6 +104,12 @@ pub struct Settings {
     pub poll: Duration,
     /// This node's name, for people.
     pub node: String,
+    /// How long bodies are kept.
+    pub keep: Keep,
+    /// How often the store looks after itself.
+    pub audit_every: Duration,
+    /// How long what is due may lie untaken before the self-check calls it a fault.
+    pub audit_grace: Duration,
 }
 
 impl Default for Settings {
@@ -119,6 +125,9 @@ impl Default for Settings {
             lease: Duration::from_secs(120),
             poll: Duration::from_millis(500),
             node: "gateway".to_owned(),
+            keep: Keep::default(),
+            audit_every: Duration::from_secs(300),
+            audit_grace: Duration::from_secs(900),
         }
     }
 }

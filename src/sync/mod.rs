@@ -17,6 +17,7 @@
 pub mod accept;
 pub mod answer;
 pub mod attempt;
+pub mod auditor;
 pub mod chain;
 pub mod context;
 mod denials;

@@ -84,6 +84,7 @@ reasons! {
     CancelSilent = "cancel-silent", "the pharmacy did not answer the cancel in time", "the prescriber and the pharmacy", "nothing, until a person decides";
 
     Unclear = "unclear", "it may or may not have been processed, and the partner cannot be asked", "a person: call the partner", "nothing, until a person decides";
+    Restored = "restored", "the database was restored from a backup, and this may have been sent before that", "a person: call the partner", "nothing, until a person decides";
     Exhausted = "exhausted", "the schedule is used up", "the administrator", "nothing, until a person decides";
     PastDeadline = "past-deadline", "the last time to send a new prescription has passed", "the prescriber", "nothing, until a person decides";
     Integrity = "integrity", "the stored bytes are not those that were accepted", "the administrator", "nothing, until a person decides";

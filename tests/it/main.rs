@@ -16,6 +16,7 @@ mod fixtures;
 mod floors;
 mod inbound;
 mod intake;
+mod keeping;
 mod middle;
 mod operate;
 mod packages;

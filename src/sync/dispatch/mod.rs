@@ -4,9 +4,8 @@
 //! the config's order, pharmacies that an order leaves before the one that it goes to, because the new
 //! prescription waits for the old one's cancel.
 
+mod new_rx;
 mod standing;
-
-use std::time::Duration;
 
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
@@ -23,7 +22,7 @@ use crate::sync::ports::{
 };
 use crate::sync::reason::Reason;
 
-use standing::{priority, same_record, standing, suspected, there};
+use standing::{priority, same_record, standing, there};
 
 pub use crate::sync::house::CLINIC;
 
@@ -203,14 +202,23 @@ impl One<'_> {
                 continue;
             }
             let awaits = self.awaits(planned, made.last(), cancel_elsewhere.as_ref());
+            let parks = self.parks(planned.purpose).await?.or(self.kept_by(planned));
             made.push(NewJob {
                 id: JobId::fresh(self.fresh.now),
                 partner: facts.id.clone(),
                 lane: self.lane(facts.order_by_patient),
                 chain: self.fresh.chain.clone(),
                 purpose: planned.purpose,
-                state: self.first_state(planned),
-                reason: self.first_reason(planned, awaits.is_some()),
+                state: if parks.is_some() {
+                    State::Parked
+                } else {
+                    planned.state
+                },
+                reason: parks.or(if awaits.is_some() {
+                    Some(Reason::AwaitsCancel)
+                } else {
+                    planned.reason
+                }),
                 due: self.fresh.now,
                 deadline: self.deadline(planned.purpose),
                 priority: priority(planned.purpose, self.fresh.record.kind()),
@@ -408,49 +416,6 @@ impl One<'_> {
         }
         let action = self.fresh.kept.get(&self.member.partner.facts().id)?;
         Some(judge::reason(*action))
-    }
-
-    fn first_state(&self, planned: &Planned) -> State {
-        if (planned.purpose == Purpose::NewRx && suspected(self.fresh.record))
-            || self.kept_by(planned).is_some()
-        {
-            State::Parked
-        } else {
-            planned.state
-        }
-    }
-
-    fn first_reason(&self, planned: &Planned, awaits: bool) -> Option<Reason> {
-        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
-            Some(Reason::UnknownDrug)
-        } else if let Some(reason) = self.kept_by(planned) {
-            Some(reason)
-        } else if awaits {
-            Some(Reason::AwaitsCancel)
-        } else {
-            planned.reason
-        }
-    }
-
-    /// Last send, for new prescriptions only (contracts section 7).
-    fn deadline(&self, purpose: Purpose) -> Option<Time> {
-        let Record::MedicationRequest(order) = self.fresh.record else {
-            return None;
-        };
-        if purpose != Purpose::NewRx {
-            return None;
-        }
-        let schedule = order.schedule();
-        let span: Duration = self
-            .house
-            .settings
-            .last_send_by_schedule
-            .iter()
-            .find(|(s, _)| schedule.as_str() == s)
-            .map_or(self.house.settings.last_send, |(_, span)| {
-                (*span).min(self.house.settings.last_send)
-            });
-        Some(order.signed_time(&self.env.zone)?.plus(span))
     }
 
     /// What it refers to and what goes to this partner, too. A cancel waits for nothing.
