@@ -3,6 +3,7 @@
 //! share PostgreSQL: leases go by its clock, not by theirs.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use fhir_gateway::clock::Time;
@@ -10,9 +11,9 @@ use fhir_gateway::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use fhir_gateway::issue::Issue;
 use fhir_gateway::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use fhir_gateway::sync::ports::{
-    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Given, NewRaw, RawState,
-    Received, Refusal, Report, Reported, ResourceRow, Status, Store, StoreError, StoredRaw,
-    StoredVersion, Story,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    StoreError, StoredRaw, StoredVersion, Story,
 };
 use fhir_gateway::sync::reason::Reason;
 
@@ -448,8 +449,22 @@ impl Store for Base {
             .await
     }
 
-    async fn prune(&self, now: Time) -> Result<u64, StoreError> {
-        self.read("prune", self.shared.store.prune(now)).await
+    async fn prune(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
+        self.read("prune", self.shared.store.prune(now, keep)).await
+    }
+
+    async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError> {
+        self.read("audit", self.shared.store.audit(now, grace))
+            .await
+    }
+
+    async fn mark_restored(&self, now: Time) -> Result<Restored, StoreError> {
+        self.write("mark_restored", self.shared.store.mark_restored(now))
+            .await
+    }
+
+    async fn restored(&self) -> Result<Option<Time>, StoreError> {
+        self.read("restored", self.shared.store.restored()).await
     }
 
     async fn check(&self) -> Result<(), StoreError> {

@@ -16,6 +16,8 @@ use super::{PARTNERS, TENANT};
 
 /// Rounds of peace until everything has to be at rest.
 const ROUNDS: u32 = 3000;
+/// How long what is due may lie before the audit minds.
+const AUDIT_GRACE: Duration = Duration::from_secs(600);
 /// How often a person presses the same button.
 const PRESSES_MAX: u32 = 12;
 
@@ -132,6 +134,14 @@ impl World<'_> {
         let sum: u64 = status.partners.iter().flat_map(|p| p.jobs.values()).sum();
         if sum != status.jobs_made {
             return Err("invariant 2: jobs made are not the sum over the seven states".to_owned());
+        }
+        let audit = self
+            .shared
+            .store
+            .audit(self.shared.hands.now(), AUDIT_GRACE);
+        let found = at_once(audit).map_err(|e| e.to_string())?;
+        if !found.is_empty() {
+            return Err(format!("the store's own audit found {found:?}"));
         }
         let unclear = "unsure = 1 AND held = 0 AND state NOT IN ('superseded', 'cancelled')";
         if let Some(job) = self.jobs(unclear).first() {
