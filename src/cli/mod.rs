@@ -4,6 +4,8 @@ mod artefact;
 mod backup;
 mod check_config;
 mod demo;
+#[cfg(feature = "faults")]
+mod faults;
 mod fhirpath;
 mod map;
 mod packages;

@@ -12,6 +12,7 @@ use tokio::task::{Id, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Time;
+use crate::fault::{self, Mutant};
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
@@ -235,7 +236,11 @@ impl Worker {
         let request = ClaimRequest {
             worker: house.settings.node.clone(),
             now: house.clock.now(),
-            lease: house.settings.lease,
+            lease: if fault::mutant(Mutant::ShortLease) {
+                Duration::from_millis(100)
+            } else {
+                house.settings.lease
+            },
             room,
         };
         house.store.claim(request).await

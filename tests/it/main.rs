@@ -5,6 +5,7 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod checker;
 mod clinic;
 mod commands;
 mod consents;

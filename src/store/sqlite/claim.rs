@@ -6,6 +6,7 @@ use super::jobs::{self, Move, Place};
 use super::lanes;
 use super::rows;
 use crate::clock::Time;
+use crate::fault::{self, Mutant};
 use crate::ids::{JobId, MessageId, PartnerId, TenantId};
 use crate::sync::job::{Chain, Claimed, State, VersionRef};
 use crate::sync::ports::ClaimRequest;
@@ -19,15 +20,17 @@ pub(super) fn claim(
     let until = request.now.plus(request.lease).micros();
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
-        if paused(connection, tenant, partner)? {
+        if paused(connection, tenant, partner)? && !fault::mutant(Mutant::BreakerIgnored) {
             continue;
         }
         lanes::ripen(connection, tenant.as_str(), partner.as_str(), now)?;
         let heads: Vec<i64> = connection
-            .prepare_cached(
+            .prepare_cached(if fault::mutant(Mutant::DoubleClaim) {
+                "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode <= 1 LIMIT ?3"
+            } else {
                 "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
-                 ORDER BY priority, head LIMIT ?3",
-            )?
+                 ORDER BY priority, head LIMIT ?3"
+            })?
             .query_map(
                 params![
                     tenant.as_str(),
@@ -131,7 +134,9 @@ pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusql
     )?;
     for (tenant, partner, room) in &request.room {
         let name = params![tenant.as_str(), partner.as_str(), request.now.micros()];
-        if *room > 0 && due.query_row(name, |r| r.get(0))? && !paused(connection, tenant, partner)?
+        if *room > 0
+            && due.query_row(name, |r| r.get(0))?
+            && (!paused(connection, tenant, partner)? || fault::mutant(Mutant::BreakerIgnored))
         {
             return Ok(true);
         }

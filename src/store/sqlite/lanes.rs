@@ -10,6 +10,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
+use crate::fault::{self, Mutant};
 use crate::sync::job::{Purpose, State};
 
 /// In which way a lane stands (see the schema).
@@ -92,10 +93,15 @@ pub(super) struct Lane<'a> {
 /// The first of a line. What is unclear goes before a cancel of its own chain only: in a patient's
 /// line, cancels of other chains pass it (contracts section 6).
 fn first(connection: &Connection, lane: Lane<'_>) -> rusqlite::Result<Option<Head>> {
+    let order = if fault::mutant(Mutant::NoLaneOrder) {
+        "seq DESC"
+    } else {
+        "rank, seq"
+    };
     let first = connection
         .prepare_cached(&format!(
             "SELECT {HEAD} FROM job WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
-               AND rank IS NOT NULL ORDER BY rank, seq LIMIT 1"
+               AND rank IS NOT NULL ORDER BY {order} LIMIT 1"
         ))?
         .query_row(params![lane.tenant, lane.partner, lane.key], head)
         .optional()?;

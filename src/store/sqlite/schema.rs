@@ -5,6 +5,8 @@
 
 use rusqlite::Connection;
 
+use crate::fault::{self, Point};
+
 /// The migrations, in order; the database's `user_version` says how many have run.
 const MIGRATIONS: &[&str] = &[FIRST, KEEPING];
 
@@ -175,6 +177,7 @@ pub fn migrate(
         }
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
+        fault::here(Point::InMigration);
         tx.pragma_update(None, "application_id", APPLICATION)?;
         tx.pragma_update(None, "user_version", n)?;
         tx.commit()?;

@@ -14,6 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
+use crate::fault::{self, Mutant, Point};
 use crate::sync::ports::StoreError;
 
 /// Calls in one commit, at most: beyond that the rate does not rise and the latency grows.
@@ -168,12 +169,23 @@ fn commit(connection: &Connection, group: Vec<Call>) {
         }
     }
     let mut failure = None;
+    if fault::mutant(Mutant::AckBeforeCommit) {
+        finishes.drain(..).for_each(|f| f(None));
+    }
+    if fault::here(Point::BeforeCommit) {
+        failure = Some(Failure::Other("planted".into()));
+        give_up(connection);
+    }
     if !connection.is_autocommit()
         && let Err(error) = run(connection, "COMMIT")
     {
         failure = Some(Failure::of(&error));
         give_up(connection);
     }
+    fault::here(Point::AfterCommit);
+    fault::within(Point::InCheckpoint, || {
+        drop(connection.execute_batch("PRAGMA wal_checkpoint"));
+    });
     finishes.into_iter().for_each(|f| f(failure.as_ref()));
 }
 
@@ -224,6 +236,9 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    if let Some(most) = fault::pages_max() {
+        connection.pragma_update(None, "max_page_count", most)?;
+    }
     Ok(connection)
 }
 

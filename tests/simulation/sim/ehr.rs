@@ -44,6 +44,20 @@ impl Ehr {
         }
     }
 
+    /// Somebody at the EHR registers a client of the clinic's.
+    pub(crate) fn register(&mut self, client: &str) {
+        let id = format!("p{client}");
+        let resource = json!({"resourceType": "Patient", "id": id, "identifier": [
+            {"system": "https://clinic.example/id/client", "value": client}]});
+        let kept = Kept {
+            version: 1,
+            resource,
+            by: (String::new(), 0),
+            job: String::new(),
+        };
+        self.kept.insert(key("Patient", &id), kept);
+    }
+
     pub(crate) fn take(&mut self, request: &Request, watch: &Watch) -> Heard {
         let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
         match (request.method.as_str(), path.as_slice()) {

@@ -68,7 +68,7 @@ const PARTNERS: [Played; 5] = [
         kind: "ehr-fhir",
         ncpdp_id: "",
         answers_220: false,
-        keys: "url = \"http://plain/\"\ncreate = \"search-first\"\npatients = \"created\"\nif_match = true",
+        keys: "url = \"http://plain/\"\ncreate = \"search-first\"\npatients = \"searched\"\nif_match = true",
         kinds: &[Kind::Client, Kind::MedicationRequest, Kind::Observation],
     },
     Played {

@@ -135,6 +135,9 @@ fn begin(
         tally: Tally::default(),
         trace,
     };
+    for client in ["C-1001", "C-1007", "C-1011"] {
+        world.ehrs[1].register(client);
+    }
     let done = runtime().block_on(tokio::task::unconstrained(world.live()));
     drop(world);
     for end in ["db", "lock", "db-wal", "db-shm"] {
