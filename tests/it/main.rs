@@ -11,6 +11,7 @@ mod commands;
 mod consents;
 mod corpus;
 mod demo;
+mod desk;
 mod doors;
 mod fhirpath;
 mod fixtures;

@@ -24,6 +24,12 @@ pub(super) fn claim(
             continue;
         }
         lanes::ripen(connection, tenant.as_str(), partner.as_str(), now)?;
+        if let Some(mark) = drain(connection, tenant.as_str(), partner.as_str())? {
+            for seq in before(connection, tenant, partner, mark, *room)? {
+                out.push(take(connection, seq, until, request)?);
+            }
+            continue;
+        }
         let heads: Vec<i64> = connection
             .prepare_cached(if fault::mutant(Mutant::DoubleClaim) {
                 "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode <= 1 LIMIT ?3"
@@ -60,6 +66,47 @@ fn paused(
         .query_row(params![tenant.as_str(), partner.as_str()], |r| r.get(0))
         .optional()?
         .unwrap_or(false))
+}
+
+/// The newest job there was when a person began to drain the partner.
+pub(super) fn drain(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+) -> rusqlite::Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached("SELECT drain FROM partner WHERE tenant = ?1 AND partner = ?2")?
+        .query_row(params![tenant, partner], |r| r.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// Ready heads of a partner that is drained: those that came before it, and what took their place.
+fn before(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+    mark: i64,
+    room: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    let room_sql = i64::try_from(room).unwrap_or(i64::MAX);
+    let mut heads: Vec<(i64, i64)> = Vec::new();
+    for sql in [
+        "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
+           AND priority IN (0, 1, 2, 3, 4) AND head <= ?3 ORDER BY priority, head LIMIT ?4",
+        "SELECT priority, head FROM lane INDEXED BY lane_succeeds WHERE tenant = ?1 AND partner = ?2
+           AND mode = 0 AND succeeds <= ?3 ORDER BY priority, head LIMIT ?4",
+    ] {
+        let mut query = connection.prepare_cached(sql)?;
+        let name = params![tenant.as_str(), partner.as_str(), mark, room_sql];
+        for head in query.query_map(name, |r| Ok((r.get(0)?, r.get(1)?)))? {
+            heads.push(head?);
+        }
+    }
+    heads.sort_unstable();
+    heads.dedup();
+    heads.truncate(room);
+    Ok(heads.into_iter().map(|(_, seq)| seq).collect())
 }
 
 fn take(
@@ -150,10 +197,17 @@ pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>
     let due: Option<i64> = connection
         .prepare_cached(
             "SELECT min(CASE
-                 WHEN EXISTS (SELECT 1 FROM lane l
+                 WHEN p.drain IS NULL AND EXISTS (SELECT 1 FROM lane l
                    WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0) THEN 0
+                 WHEN p.drain IS NOT NULL AND (EXISTS (SELECT 1 FROM lane l
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
+                       AND l.priority IN (0, 1, 2, 3, 4) AND l.head <= p.drain)
+                   OR EXISTS (SELECT 1 FROM lane l INDEXED BY lane_succeeds
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
+                       AND l.succeeds <= p.drain)) THEN 0
                  ELSE (SELECT min(l.due) FROM lane l
-                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2) END)
+                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2
+                     AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)) END)
              FROM count c LEFT JOIN partner p ON p.tenant = c.tenant AND p.partner = c.partner
              WHERE c.state = 'waiting' AND p.paused_until IS NULL",
         )?
