@@ -7,14 +7,17 @@ mod sim;
 use sim::{Kit, Mutant, Tally};
 
 /// Seeds of each run.
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 25;
+/// Steps that are shown of a seed that fails.
+const STEPS: usize = 300;
 /// Seeds that once found a bug of the gateway, each with what it was.
 const REMEMBERED: &[(u64, &str)] = &[];
 
 fn holds(kit: &Kit, seed: u64) -> Tally {
     sim::run(kit, seed, None).unwrap_or_else(|first| {
         let told = sim::replay(kit, seed, None).err();
-        let trace = told.map(|w| w.trace.join("\n")).unwrap_or_default();
+        let trace = told.map(|w| w.trace).unwrap_or_default();
+        let trace = trace[trace.len().saturating_sub(STEPS)..].join("\n");
         panic!(
             "seed {seed}: {}\n{trace}\nagain: cargo test --profile measure --test simulation -- seed {seed}",
             first.what

@@ -192,6 +192,8 @@ impl World<'_> {
         match last.state.as_str() {
             "done" if last.reason == "nothing-there" => Ok(()),
             "done" if there == Some(last.record.1) || newest.kind == Kind::ClientMerge => Ok(()),
+            // Where patients are searched only, a client's record finds its patient.
+            "done" if newest.kind == Kind::Client && place == 1 => Ok(()),
             "done" if last.reason == "not-needed" => Ok(()),
             "done" => wrong("what is done is not there"),
             "cancelled" if there.is_none() => Ok(()),

@@ -54,7 +54,7 @@ pub(crate) struct World<'a> {
 }
 
 /// Steps that a trace keeps.
-const TRACE_MAX: usize = 400;
+const TRACE_MAX: usize = 40_000;
 
 /// Hands a version in at a node.
 pub(crate) async fn hand_in(alive: &Alive, version: &Version) -> Outcome {
