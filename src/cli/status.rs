@@ -74,6 +74,27 @@ fn readable(status: &Value) -> String {
             text(&f["press"])
         );
     }
+    for r in status["replays"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nreplay {} to {}: {}, {} % looked through, {} made",
+            text(&r["id"]),
+            text(&r["filter"]["partner"]),
+            text(&r["state"]),
+            number(&r["looked_through_percent"]),
+            number(&r["made"])
+        );
+    }
+    for p in status["proposals"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nproposal {}: {} of {} by {} waits for a second person",
+            text(&p["id"]),
+            text(&p["what"]),
+            text(&p["about"]),
+            text(&p["deed"]["who"])
+        );
+    }
     for g in status["groups"].as_array().into_iter().flatten() {
         let _ = writeln!(
             out,

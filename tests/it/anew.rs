@@ -92,6 +92,8 @@ async fn a_replay_is_tried_dry_goes_step_by_step_and_once() {
     start["kind"] = json!("observation");
     assert_eq!(desk.post("/replays", "admin", start).await.0, 409);
 
+    let status = desk.see("/status").await;
+    assert_eq!(status["replays"][0]["id"], "R-1");
     desk.gateway.work().await;
     assert_eq!(desk.done().await, 5, "two in the first second");
     desk.gateway.advance(Duration::from_secs(1));

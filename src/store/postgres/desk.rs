@@ -11,8 +11,8 @@ use crate::clock::Time;
 use crate::ids::{JobId, PartnerId, TenantId};
 use crate::store::seal::seal;
 use crate::sync::ports::{
-    By, Desk, HoldView, JobFilter, JobPlace, JobSheet, JobView, LanePlace, LaneView, Page, Steer,
-    SteerView, StoreError,
+    Anew, By, Desk, HoldView, JobFilter, JobPlace, JobSheet, JobView, LanePlace, LaneView, Page,
+    Steer, SteerView, StoreError,
 };
 
 /// How partners were steered: partner, whether it is drained and done with that, and the last deed.
@@ -42,6 +42,9 @@ impl Postgres {
         Ok(found)
     }
 }
+
+/// Not yet: what people have made anew needs the embedded store.
+impl Anew for Postgres {}
 
 #[async_trait]
 impl Desk for Postgres {

@@ -90,11 +90,15 @@ macro_rules! conformance {
                 a_probe_by_hand_comes_now_and_touches_no_pause_by_a_person,
                 a_hold_stops_a_patient_at_one_partner_or_at_all,
                 a_hold_stops_a_merge_of_either_patient;
+            tenants: no_method_reaches_another_tenant;
+        }
+    };
+    (anew $fresh:path) => {
+        $crate::store::suite::conformance! { @each $fresh;
             replays: candidates_come_in_accepted_order, a_whole_job_has_its_bytes,
                 a_replay_is_begun_once_and_a_step_done_once, what_has_moved_is_not_replayed,
                 a_stopped_replay_takes_back_what_was_never_tried;
             second: one_proposes_and_another_confirms_once, a_job_stands_in_for_what_has_not_moved;
-            tenants: no_method_reaches_another_tenant;
         }
     };
     (@each $fresh:path; $($topic:ident: $($name:ident),+;)+) => {

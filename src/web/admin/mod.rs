@@ -36,12 +36,15 @@ use crate::ids::{JobId, PartnerId};
 use crate::record::Kind;
 use crate::sync::people;
 use crate::sync::people::second::Wish;
-use crate::sync::ports::{Act, By, CrosswalkRow};
+use crate::sync::ports::{Act, By, CrosswalkRow, Replay, ReplayState};
 
 /// Bytes of a form, at most.
 const FORM_BYTES_MAX: usize = 8192;
 /// Characters of what a person writes beside an act, at most.
 const WHY_CHARS_MAX: usize = 500;
+
+/// Replays and proposals that the status looks at, at most.
+const REPLAYS_SHOWN: usize = 50;
 
 /// `GET /`: where people begin.
 pub(super) async fn root() -> Answer {
@@ -78,7 +81,24 @@ pub(super) async fn status(
         may_act: caller.may(&Right::Operate),
     };
     if !answer::wants_page(&headers) {
-        return Ok(answer::json(StatusCode::OK, &shown.json()));
+        let mut out = shown.json();
+        let store = &doors.house.store;
+        if store.makes_anew() {
+            let said = |e| store_said(&e);
+            let running = store.replays(&caller.tenant, REPLAYS_SHOWN).await;
+            let open =
+                |r: &Replay| matches!(r.state, ReplayState::Running | ReplayState::Cancelling);
+            let running = running.map_err(said)?;
+            let running: Vec<_> = running
+                .iter()
+                .filter(|r| open(r))
+                .map(replays::shown)
+                .collect();
+            let proposals = store.proposals(&caller.tenant, REPLAYS_SHOWN).await;
+            out["replays"] = json!(running);
+            out["proposals"] = json!(proposals.map_err(said)?);
+        }
+        return Ok(answer::json(StatusCode::OK, &out));
     }
     let every = view
         .ok()

@@ -126,6 +126,7 @@ pub(in super::super) async fn dry_run(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    super::second::can(&doors)?;
     let asked: Asked = form(&doors, request).await?;
     let filter = filter(&doors, &caller, &asked).await?;
     let run = replay::dry_run(&doors.acceptor, &caller.tenant, &filter, asked.rate_per_s)
@@ -142,6 +143,7 @@ pub(in super::super) async fn begin(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    super::second::can(&doors)?;
     let asked: Asked = form(&doors, request).await?;
     if asked.why.trim().is_empty() {
         return Err(problem(
@@ -205,6 +207,7 @@ pub(in super::super) async fn list(
     caller: Caller,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Read, Right::Operate])?;
+    super::second::can(&doors)?;
     let found = doors
         .house
         .store
@@ -222,6 +225,7 @@ pub(in super::super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Read, Right::Operate])?;
+    super::second::can(&doors)?;
     let found = doors
         .house
         .store
@@ -241,6 +245,7 @@ pub(in super::super) async fn cancel(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    super::second::can(&doors)?;
     let said: super::Why = form(&doors, request).await?;
     let why = said.why();
     let by = By {

@@ -22,12 +22,30 @@ use crate::sync::ports::By;
 /// 202: another person has to confirm it.
 pub(super) fn proposed(page: bool, proposal: &str) -> Answer {
     if page {
-        return answer::see_other("/status");
+        let html = format!(
+            "<!doctype html><title>A second person</title><p>Another person has to confirm this: \
+             <code>fhir-gateway jobs confirm {proposal}</code>. <a href=\"/status\">Back</a></p>"
+        );
+        return answer::page(StatusCode::ACCEPTED, html);
     }
     answer::json(
         StatusCode::ACCEPTED,
         &json!({"done": false, "proposal": proposal}),
     )
+}
+
+/// Goes on only with a store that can.
+pub(super) fn can(doors: &Doors) -> Result<(), Answer> {
+    if doors.house.store.makes_anew() {
+        return Ok(());
+    }
+    let issue = Issue::error(
+        "not-supported",
+        "store",
+        "",
+        "this store cannot do that yet",
+    );
+    Err(answer::issues(StatusCode::NOT_IMPLEMENTED, &[issue]))
 }
 
 fn refused(refused: Refused) -> Answer {
@@ -66,6 +84,7 @@ pub(in super::super) async fn reroute(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    can(&doors)?;
     let asked: Where = form(&doors, request).await?;
     let why = why(&asked.why)?;
     let by = By {
@@ -103,6 +122,7 @@ pub(in super::super) async fn edit(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    can(&doors)?;
     let asked: Mend = form(&doors, request).await?;
     let why = why(&asked.why)?;
     let by = By {
@@ -145,6 +165,7 @@ pub(in super::super) async fn decide(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    can(&doors)?;
     let page = answer::wants_page(request.headers());
     let said: Why = form(&doors, request).await?;
     let conflict = || {

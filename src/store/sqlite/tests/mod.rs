@@ -11,6 +11,7 @@ pub(super) mod plans;
 
 mod conforms {
     crate::store::suite::conformance!(crate::store::sqlite::tests::always);
+    crate::store::suite::conformance!(anew crate::store::sqlite::tests::always);
 }
 
 use std::path::PathBuf;
