@@ -34,6 +34,7 @@ mod postgres;
 mod relay;
 mod rules;
 mod script;
+mod simulation;
 mod source;
 mod support;
 mod tenants;
