@@ -11,8 +11,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Config, partners};
+use crate::config::{Config, Place, partners};
 use crate::definitions;
+use crate::store::postgres::Postgres;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
 use crate::sync::auditor::Auditor;
@@ -63,11 +64,11 @@ impl Running {
     }
 }
 
-/// Builds the house: store, validator, partners. Opens the database; calls nobody.
+/// Builds the house: store, validator, partners. Opens the database; calls nobody else.
 ///
 /// # Errors
 /// What could not be opened or built.
-pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House>> {
+pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House>> {
     let tenants: HashMap<_, _> = config
         .tenants
         .iter()
@@ -93,7 +94,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
         tenants,
         partners: members,
         routes: config.routes.clone(),
-        store: open_store(config)?,
+        store: open_store(config).await?,
         validator: Arc::new(definitions::validator(config, Some(Arc::clone(&clock)))?),
         rulings: config.validation.rulings.clone(),
         clock,
@@ -105,18 +106,28 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
 ///
 /// # Errors
 /// It cannot be opened.
-pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    if let Some(folder) = config.store.path.parent() {
-        // What it holds is for this user alone.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    match &config.store.place {
+        Place::Sqlite(file) => {
+            if let Some(folder) = file.parent() {
+                // What it holds is for this user alone.
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o700)
+                    .create(folder)
+                    .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+            }
+            let store =
+                Sqlite::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+            Ok(Arc::new(store))
+        }
+        Place::Postgres(settings) => {
+            let store = Postgres::open(settings.as_ref().clone())
+                .await
+                .with_context(|| format!("cannot use {}", settings.address.shown()))?;
+            Ok(Arc::new(store))
+        }
     }
-    let store = Sqlite::open(&config.store.path)
-        .with_context(|| format!("cannot open {}", config.store.path.display()))?;
-    Ok(Arc::new(store))
 }
 
 /// Starts a gateway: listens, accepts, delivers.
@@ -129,7 +140,7 @@ pub async fn start(
     drive: Drive,
 ) -> anyhow::Result<Running> {
     telemetry::start_metrics();
-    let house = build(config, clock)?;
+    let house = build(config, clock).await?;
     let acceptor = Acceptor::new(Arc::clone(&house));
     let doors = Doors::new(
         &acceptor,
@@ -141,7 +152,10 @@ pub async fn start(
             feed_rows_max: config.pages.feed_rows_max,
             list_rows_max: config.pages.list_rows_max,
             free_mb_min: config.store.free_mb_min,
-            folder: config.store.path.parent().map(ToOwned::to_owned),
+            folder: config
+                .store
+                .file()
+                .and_then(|f| f.parent().map(ToOwned::to_owned)),
         },
         Box::new(telemetry::measured),
     );

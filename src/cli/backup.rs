@@ -48,7 +48,7 @@ pub(super) struct RestoreArgs {
 /// Makes a backup.
 pub(super) fn back_up(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let config = read(&args.config)?;
-    sqlite::backup(&config.store.path, &args.to)?;
+    sqlite::backup(file(&config)?, &args.to)?;
     let bytes = std::fs::metadata(&args.to).map_or(0, |m| m.len());
     super::print(&format!(
         "{}: {bytes} bytes, whole. It holds patients' records: keep it as safe as the database.\n",
@@ -66,9 +66,7 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
         .context("no runtime")?;
     let now = System::default().now();
     let (restored, aside) = match &args.from {
-        Some(from) => {
-            runtime.block_on(sqlite::restore(from, &config.store.path, args.replace, now))?
-        }
+        Some(from) => runtime.block_on(sqlite::restore(from, file(&config)?, args.replace, now))?,
         None => (runtime.block_on(mark(&config, now))?, None),
     };
     super::print(&if args.json {
@@ -80,7 +78,15 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn mark(config: &Config, now: Time) -> anyhow::Result<Restored> {
-    Ok(app::open_store(config)?.mark_restored(now).await?)
+    Ok(app::open_store(config).await?.mark_restored(now).await?)
+}
+
+/// The database file; a server's database is backed up by the server's own tools.
+fn file(config: &Config) -> anyhow::Result<&std::path::Path> {
+    config.store.file().context(
+        "the database is on a PostgreSQL server: back it up and put it back by the server's own tools \
+         (pg_dump, base backups), and then run restore --mark-only",
+    )
 }
 
 fn read(file: &std::path::Path) -> anyhow::Result<Config> {

@@ -7,6 +7,7 @@ mod blocks;
 pub mod partners;
 mod reader;
 mod settings;
+mod store;
 #[cfg(test)]
 mod tests;
 mod validation;
@@ -65,10 +66,30 @@ pub struct Server {
 /// `[store]`: where it is all kept.
 #[derive(Clone, Debug)]
 pub struct Store {
-    /// The database file.
-    pub path: PathBuf,
-    /// `/ready` says no with less room than this on its disk, in MiB.
+    /// Where it is.
+    pub place: Place,
+    /// `/ready` says no with less room than this on the disk of a database file, in MiB.
     pub free_mb_min: u64,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a file of ours.
+    Sqlite(PathBuf),
+    /// On a server.
+    Postgres(Box<crate::store::postgres::Settings>),
+}
+
+impl Store {
+    /// The database file, if it is one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Sqlite(file) => Some(file),
+            Place::Postgres(_) => None,
+        }
+    }
 }
 
 /// `[log]`.
@@ -184,7 +205,7 @@ impl Config {
         })?;
         let mut root = Reader::root(table, notes);
         let server = settings::server(&mut root);
-        let store = settings::store(&mut root, folder);
+        let store = store::read(&mut root, folder);
         let log = settings::log(&mut root);
         let (settings, pages) = settings::core(&mut root);
         let validation = validation::validation(&mut root, folder);
@@ -222,6 +243,12 @@ impl Config {
     /// What is allowed but looks like a mistake.
     fn odd(&self) -> Vec<String> {
         let mut odd = Vec::new();
+        if let Place::Postgres(postgres) = &self.store.place
+            && postgres.address.is_remote()
+            && !postgres.tls
+        {
+            odd.push("store.tls: what goes to the database can be read on the way".to_owned());
+        }
         for p in &self.partners {
             let named = self.routes.iter().any(|r| {
                 r.tenant == p.tenant && (r.to == p.id || r.relay_from.as_ref() == Some(&p.id))

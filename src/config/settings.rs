@@ -1,12 +1,11 @@
-//! The tables that there is one of: `[server]`, `[store]`, `[log]`, `[limits]`, `[delivery]`, `[retry]`,
-//! `[retention]`, `[audit]`.
+//! The tables that there is one of: `[server]`, `[log]`, `[limits]`, `[delivery]`, `[retry]`, `[retention]`,
+//! `[audit]`.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::{Log, Pages, Server, Store};
+use super::{Log, Pages, Server};
 use crate::json::Limits;
 use crate::sync::house::Settings;
 use crate::sync::ports::Keep;
@@ -14,11 +13,17 @@ use crate::sync::retry::Policy;
 
 const DAY_S: u64 = 24 * 3600;
 
-fn ms(reader: &mut Reader, key: &str, default: u64, min: u64, max: u64) -> Duration {
+pub(super) fn ms(reader: &mut Reader, key: &str, default: u64, min: u64, max: u64) -> Duration {
     Duration::from_millis(reader.number(key, default, min, max))
 }
 
-fn seconds(reader: &mut Reader, key: &str, default: Duration, min: u64, max: u64) -> Duration {
+pub(super) fn seconds(
+    reader: &mut Reader,
+    key: &str,
+    default: Duration,
+    min: u64,
+    max: u64,
+) -> Duration {
     Duration::from_secs(reader.number(key, default.as_secs(), min, max))
 }
 
@@ -53,19 +58,6 @@ pub(super) fn server(root: &mut Reader) -> Option<Server> {
         body_timeout,
         drain,
     })
-}
-
-pub(super) fn store(root: &mut Reader, folder: &Path) -> Option<Store> {
-    let mut t = root.table("store");
-    t.word("kind", &[("sqlite", ())], ());
-    let path = folder.join(t.need("path").unwrap_or_default());
-    let home = path.parent().filter(|p| !p.as_os_str().is_empty());
-    if home.is_some_and(|p| p.exists() && !p.is_dir()) || path.is_dir() {
-        t.fault("path", "must be a file in a folder");
-    }
-    let free_mb_min = t.number("free_mb_min", 64, 1, 1_000_000);
-    t.finish();
-    Some(Store { path, free_mb_min })
 }
 
 pub(super) fn log(root: &mut Reader) -> Log {

@@ -66,11 +66,14 @@ fn the_manual_names_every_key_that_is_read_and_no_other() {
 #[test]
 fn the_values_in_the_manual_are_the_defaults() {
     let (faults, _) = faults(&switched_on());
-    // Only the key file, which a manual cannot bring, and the partners' own keys may be missing.
+    // Only files, which a manual cannot bring, and the partners' own keys may be missing.
     assert!(
         faults
             .iter()
-            .all(|f| f.starts_with("tenants[clinic].key_file:") || f.starts_with("partners[")),
+            .all(|f| f.starts_with("tenants[clinic].key_file:")
+                || f.starts_with("partners[")
+                || f.starts_with("store.password_file:")
+                || f.starts_with("store.ca_file:")),
         "{faults:?}"
     );
     let root: toml::Table = toml::from_str(DEFAULT).expect("TOML");
@@ -93,8 +96,20 @@ fn the_values_in_the_manual_are_the_defaults() {
         format!("{:?}", settings::core(&mut unsaid))
     );
     assert_eq!(
-        settings::store(&mut said, Path::new("")).map(|s| s.free_mb_min),
-        settings::store(&mut unsaid, Path::new("")).map(|s| s.free_mb_min)
+        store::read(&mut said, Path::new("")).map(|s| s.free_mb_min),
+        store::read(&mut unsaid, Path::new("")).map(|s| s.free_mb_min)
+    );
+    // The same for what only the other engine has.
+    let server = |text: &str| {
+        let mut reader = Reader::root(toml::from_str(text).expect("TOML"), &notes);
+        let store = store::read(&mut reader, Path::new("")).expect("a store");
+        format!("{store:?}")
+    };
+    let url = "url = \"postgres://gateway@127.0.0.1/gateway\"";
+    let unsaid = server(&format!("[store]\n{url}"));
+    assert_eq!(
+        server(&DEFAULT.replace("url = \"sqlite:data/gateway.db\"", url)),
+        unsaid
     );
 }
 
@@ -264,4 +279,86 @@ fn a_whole_config_becomes_tenants_partners_routes_and_callers() {
             "tokens: nobody has the right \"operate\""
         ]
     );
+}
+
+/// What is wrong with a `[store]` table.
+fn store_faults(keys: &str) -> Vec<String> {
+    let (faults, _) = faults(&format!("[store]\n{keys}"));
+    let own = faults.into_iter().filter(|f| f.starts_with("store."));
+    own.collect()
+}
+
+#[test]
+fn the_store_is_told_by_its_url() {
+    for good in [
+        "url = \"sqlite:x.db\"",
+        "path = \"x.db\"",
+        "url = \"sqlite:x.db\"\npath = \"x.db\"",
+        "url = \"postgres://gateway@db.example:5433/gateway\"",
+        "url = \"postgresql://gateway@%2Frun%2Fpostgresql/gateway\"",
+    ] {
+        assert_eq!(store_faults(good), Vec::<String>::new(), "{good}");
+    }
+    for (bad, told) in [
+        ("", "store.url: is missing"),
+        ("url = \"mysql://s3cr3t\"", "store.url: must begin with"),
+        (
+            "url = \"sqlite:x.db\"\npath = \"y.db\"",
+            "store.path: says otherwise",
+        ),
+        (
+            "url = \"postgres://gateway:s3cr3t@db/gateway\"",
+            "store.url: must not hold a password",
+        ),
+        (
+            "url = \"postgres://db/gateway\"",
+            "store.url: names no user",
+        ),
+        (
+            "url = \"postgres://gateway@db\"",
+            "store.url: names no database",
+        ),
+        (
+            "url = \"postgres://g@db/g?options=-cfsync%3Doff\"",
+            "store.url: must not hold options",
+        ),
+        (
+            "url = \"postgres://g@db/g\"\npassword_file = \"none\"",
+            "store.password_file: cannot be read",
+        ),
+        (
+            "url = \"sqlite:x.db\"\ntls = \"s3cr3t\"",
+            "store.tls: must be",
+        ),
+    ] {
+        let faults = store_faults(bad);
+        assert!(
+            faults.iter().any(|f| f.starts_with(told)),
+            "{bad}: {faults:?}"
+        );
+        assert!(!faults.join("").contains("s3cr3t"), "{faults:?}");
+    }
+}
+
+#[test]
+fn tls_is_for_other_machines_unless_it_is_said() {
+    let tls = |keys: &str| {
+        let notes: Rc<Notes> = Rc::default();
+        let text = format!("[store]\n{keys}");
+        let mut root = Reader::root(toml::from_str(&text).expect("TOML"), &notes);
+        match store::read(&mut root, Path::new(""))
+            .expect("a store")
+            .place
+        {
+            Place::Postgres(settings) => settings.tls,
+            Place::Sqlite(_) => panic!("a server"),
+        }
+    };
+    assert!(tls("url = \"postgres://g@db.example/g\""));
+    assert!(tls("url = \"postgres://g@10.0.0.1/g\""));
+    assert!(!tls("url = \"postgres://g@localhost/g\""));
+    assert!(!tls("url = \"postgres://g@127.0.0.1/g\""));
+    assert!(!tls("url = \"postgres://g@%2Frun/g\""));
+    assert!(!tls("url = \"postgres://g@db.example/g\"\ntls = \"off\""));
+    assert!(tls("url = \"postgres://g@127.0.0.1/g\"\ntls = \"verify\""));
 }

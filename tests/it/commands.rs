@@ -118,7 +118,7 @@ fn check_config_says_by_its_exit_code_whether_a_file_can_be_served() {
     for text in [
         "server.lisen: no such key",
         "server.listen:",
-        "store.path: is missing",
+        "store.url: is missing",
     ] {
         assert!(said.contains(text), "{said}");
     }

@@ -49,6 +49,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("hyper", &["web", "demo"]),
     ("hyper_util", &["web", "demo"]),
     ("rusqlite", &["store"]),
+    ("tokio_postgres", &["store"]),
     ("anyhow", &["app", "cli", "definitions", "demo"]),
     ("clap", &["cli", "demo"]),
 ];

@@ -7,6 +7,13 @@
 
 mod checker;
 mod clinic;
+#[path = "../postgres/cluster.rs"]
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the store's own tests use it, too"
+)]
+mod cluster;
 mod commands;
 mod consents;
 mod corpus;
@@ -23,9 +30,11 @@ mod middle;
 mod operate;
 mod packages;
 mod pharmacy;
+mod postgres;
 mod relay;
 mod rules;
 mod script;
+mod simulation;
 mod source;
 mod support;
 mod tenants;

@@ -318,7 +318,7 @@ fn parked_raw(
         .query_map(params![tenant, limit], |r| {
             let issues: Option<Vec<u8>> = r.get(3)?;
             let rules = match issues {
-                Some(sealed) => rows::issues_from(&super::seal::open(sealed)?)
+                Some(sealed) => crate::store::issues::read(&super::seal::open(sealed)?)
                     .into_iter()
                     .map(|i| i.rule.into_owned())
                     .collect(),

@@ -30,6 +30,8 @@ use serde_json::Value;
 
 pub(crate) use fake::Fake;
 
+use crate::cluster::{Cluster, Database};
+
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
 /// The tenant's key.
@@ -127,8 +129,12 @@ impl Setup {
         log::capture();
         let folder = new_folder();
         std::fs::write(folder.join("tenant.key"), TENANT_KEY).expect("a key file");
+        let database = database();
+        let store = database
+            .as_ref()
+            .map_or("sqlite:gateway.db".to_owned(), Database::address);
         let mut text = format!(
-            "{}\n[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"gateway.db\"\nfree_mb_min = 1\n\
+            "{}\n[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"{store}\"\nfree_mb_min = 1\n\
              [[tenants]]\nid = \"{TENANT}\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
              key_file = \"tenant.key\"\n",
             self.config
@@ -170,8 +176,16 @@ impl Setup {
             config,
             fakes: self.fakes,
             clients: Mutex::default(),
+            _database: database,
         }
     }
+}
+
+/// A database for a gateway, where `GATEWAY_TEST_STORE` is `postgres`: then all of these tests run over
+/// that store.
+fn database() -> Option<Database> {
+    let asked = std::env::var_os("GATEWAY_TEST_STORE").is_some_and(|v| v == "postgres");
+    asked.then(|| Cluster::shared().expect("a PostgreSQL").database(None))
 }
 
 /// An answer.
@@ -211,6 +225,8 @@ pub(crate) struct Gateway {
     config: Config,
     fakes: Vec<Fake>,
     clients: Mutex<HashMap<String, Http>>,
+    /// The last to go.
+    _database: Option<Database>,
 }
 
 impl Gateway {
@@ -260,7 +276,7 @@ impl Gateway {
     /// A backup of its database, as it is now.
     pub(crate) fn back_up(&self) -> PathBuf {
         let to = self.folder.join("backup.db");
-        sqlite::backup(&self.config.store.path, &to).expect("a backup");
+        sqlite::backup(self.config.store.file().expect("a file"), &to).expect("a backup");
         to
     }
 
@@ -270,7 +286,7 @@ impl Gateway {
             running.stop().await;
         }
         let now = self.manual.as_ref().expect("a clock by hand").now();
-        sqlite::restore(backup, &self.config.store.path, true, now)
+        sqlite::restore(backup, self.config.store.file().expect("a file"), true, now)
             .await
             .expect("it is put back");
         self.restart().await;

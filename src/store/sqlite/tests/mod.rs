@@ -10,7 +10,7 @@ mod migrations;
 pub(super) mod plans;
 
 mod conforms {
-    crate::store::suite::conformance!(crate::store::sqlite::tests::fresh);
+    crate::store::suite::conformance!(crate::store::sqlite::tests::always);
 }
 
 use std::path::PathBuf;
@@ -47,4 +47,9 @@ fn fresh() -> (Sqlite, Folder) {
     let folder = Folder::new();
     let store = Sqlite::open_for_tests(&folder.file()).expect("a database");
     (store, folder)
+}
+
+/// The same for the suite: this engine is always there.
+fn always() -> Option<(Sqlite, Folder)> {
+    Some(fresh())
 }

@@ -1,0 +1,226 @@
+-- What workers do: claim, report, rescue; and a partner's pauses (sqlite/claim.rs and report.rs).
+
+-- The clock that rules leases: the database's, the same for all nodes, whatever theirs say. A caller's
+-- _now counts only where _by_caller says so: tests, whose time is made up.
+CREATE FUNCTION lease_clock(_now bigint, _by_caller boolean) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+  SELECT CASE WHEN _by_caller THEN _now
+    ELSE (extract(epoch FROM clock_timestamp()) * 1000000)::bigint END
+$$;
+
+-- Claims what is due, by priority and age, as far as there is room; one row per effect of each job.
+-- _room: [tenant, partner, how many].
+CREATE FUNCTION claim(_room jsonb, _now bigint, _lease bigint, _worker text, _by_caller boolean)
+RETURNS TABLE (tenant text, id text, partner text, kind text, record text, version bigint, chain text,
+  client text, purpose text, state text, token bigint, lease_until bigint, attempts integer,
+  asks integer, unsure boolean, deadline bigint, guarded boolean, accepted bigint, message text,
+  policy text, n integer, effect text, type text, our_id text, find text, media_type text, body bytea,
+  holes text, hash bytea, done boolean) LANGUAGE plpgsql AS $$
+DECLARE r jsonb; s bigint; t text; p text; mark bigint; heads bigint[];
+BEGIN
+  FOR r IN SELECT jsonb_array_elements(_room) LOOP
+    t := r->>0;
+    p := r->>1;
+    CONTINUE WHEN EXISTS (SELECT 1 FROM partner a WHERE a.tenant = t AND a.partner = p
+      AND a.paused_until IS NOT NULL);
+    -- Lanes whose heads have become due are ready now.
+    UPDATE lane l SET mode = 0 WHERE l.tenant = t AND l.partner = p AND l.mode = 2 AND l.due <= _now;
+    -- The list is made before the first of them goes: that may free others.
+    SELECT a.drain INTO mark FROM partner a WHERE a.tenant = t AND a.partner = p;
+    IF mark IS NULL THEN
+      heads := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
+        AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint);
+    ELSE
+      -- A partner that is drained: what came before that, and what took its place.
+      heads := ARRAY(SELECT h.head FROM (
+          SELECT b.priority, b.head FROM generate_series(0, 4) g CROSS JOIN LATERAL (
+            SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0
+              AND l.priority = g AND l.head <= mark ORDER BY l.head LIMIT (r->>2)::bigint) b
+          UNION
+          SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0
+            AND l.succeeds <= mark) h
+        ORDER BY h.priority, h.head LIMIT (r->>2)::bigint);
+    END IF;
+    FOREACH s IN ARRAY heads LOOP
+      PERFORM job_go(t, s,
+        (SELECT CASE WHEN j.state = 'asking' THEN 'asking' ELSE 'sending' END FROM job j
+          WHERE j.tenant = t AND j.seq = s),
+        _now, _lease => lease_clock(_now, _by_caller) + _lease, _worker => _worker);
+      RETURN QUERY SELECT j.tenant::text, j.id::text, j.partner::text, j.kind::text, j.record::text,
+          j.version, j.chain::text, j.client::text, j.purpose::text, j.state::text, j.token,
+          j.lease_until, j.attempts, j.asks, j.unsure, j.deadline, j.guarded, j.accepted,
+          j.message::text, j.policy::text, e.n, e.kind::text, e.type::text, e.our_id::text,
+          e.find::text, e.media_type::text, e.body, e.holes::text, e.hash, e.done
+        FROM job j LEFT JOIN effect e ON e.tenant = j.tenant AND e.job = j.seq
+        WHERE j.tenant = t AND j.seq = s ORDER BY e.n;
+    END LOOP;
+  END LOOP;
+END $$;
+
+-- Whether anything could be claimed; the rooms where something could.
+CREATE FUNCTION claimable(_room jsonb, _now bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE r jsonb; t text; p text; found_some jsonb := '[]';
+BEGIN
+  FOR r IN SELECT jsonb_array_elements(_room) LOOP
+    t := r->>0;
+    p := r->>1;
+    CONTINUE WHEN (r->>2)::bigint < 1 OR EXISTS (SELECT 1 FROM partner a WHERE a.tenant = t
+      AND a.partner = p AND a.paused_until IS NOT NULL);
+    IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0)
+      OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 2
+        AND l.due <= _now) THEN
+      found_some := found_some || jsonb_build_array(r);
+    END IF;
+  END LOOP;
+  RETURN found_some;
+END $$;
+
+-- When the next lane of a partner that is not paused is due: one row per partner is looked at.
+CREATE FUNCTION next_due() RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE c record; best bigint; due bigint;
+BEGIN
+  FOR c IN SELECT o.tenant, o.partner, p.drain FROM count o
+      LEFT JOIN partner p ON p.tenant = o.tenant AND p.partner = o.partner
+      WHERE o.state = 'waiting' AND p.paused_until IS NULL LOOP
+    IF c.drain IS NULL THEN
+      IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0)
+      THEN RETURN 0; END IF;
+      SELECT min(l.due) INTO due FROM lane l
+        WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2;
+    ELSE
+      IF EXISTS (SELECT 1 FROM generate_series(0, 4) g WHERE EXISTS (SELECT 1 FROM lane l
+          WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0 AND l.priority = g
+            AND l.head <= c.drain))
+        OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+          AND l.mode = 0 AND l.succeeds <= c.drain)
+      THEN RETURN 0; END IF;
+      SELECT min(l.due) INTO due FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+        AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+    END IF;
+    best := least(best, due);
+  END LOOP;
+  RETURN best;
+END $$;
+
+-- Whether the client's consents have changed since a job was claimed.
+CREATE FUNCTION consents_changed(j job) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN j.client IS NOT NULL AND consents_of(j.tenant, j.client) <> j.seen_consents;
+END $$;
+
+-- An effect is done: its row, and the crosswalk's where the partner named it.
+CREATE FUNCTION effect_done(j job, _n integer, _remote jsonb, _now bigint) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE e effect;
+BEGIN
+  UPDATE effect o SET done = true, their_id = coalesce(_remote->>0, o.their_id)
+    WHERE o.tenant = j.tenant AND o.job = j.seq AND o.n = _n RETURNING * INTO STRICT e;
+  IF _remote IS NOT NULL AND _remote <> 'null' THEN
+    PERFORM crosswalk_put(j.tenant, j.partner, e.type, e.our_id, _remote->>0, _remote->>1, _now);
+  END IF;
+END $$;
+
+-- Writes a report; false: the lease was lost, and nothing was written. _body: the partner's answer, sealed.
+CREATE FUNCTION report(_r jsonb, _body bytea) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE j job; a jsonb := _r->'attempt'; w jsonb := _r->'settle'; _now bigint := (_r->>'now')::bigint;
+  one integer; keep boolean; d bigint;
+BEGIN
+  SELECT * INTO j FROM job o WHERE o.tenant = _r->>'tenant' AND o.id = _r->>'job';
+  IF NOT FOUND OR j.token <> (_r->>'token')::bigint OR j.lease_until IS NULL THEN RETURN false; END IF;
+  IF a <> 'null' THEN
+    INSERT INTO attempt (tenant, job, effect, asked, started, took, verdict, reason, status, charged, body)
+      VALUES (j.tenant, j.seq, (a->>'effect')::integer, (a->>'asked')::boolean,
+        (a->>'started')::bigint, (a->>'took')::bigint, a->>'verdict', a->>'reason',
+        (a->>'status')::integer, (a->>'charged')::boolean, _body);
+    UPDATE job o SET attempts = o.attempts + (a->>'charged')::boolean::integer,
+        asks = o.asks + (a->>'asked')::boolean::integer, reason = a->>'reason'
+      WHERE o.tenant = j.tenant AND o.seq = j.seq;
+    IF a->>'verdict' IN ('accepted', 'pending') THEN
+      INSERT INTO partner AS p (tenant, partner, last_success) VALUES (j.tenant, j.partner, _now)
+        ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET last_success = _now;
+    END IF;
+  END IF;
+  FOR one IN SELECT jsonb_array_elements_text(_r->'not_needed')::integer LOOP
+    PERFORM effect_done(j, one, NULL, _now);
+  END LOOP;
+  IF _r->'effect_done' <> 'null' THEN
+    PERFORM effect_done(j, (_r->'effect_done'->>'effect')::integer, _r->'effect_done'->'remote', _now);
+  END IF;
+  IF w <> 'null' THEN
+    -- What the gate held while the client's consents changed is looked at again.
+    keep := (w->>'held')::boolean AND NOT consents_changed(j);
+    d := (w->>'due')::bigint;
+    IF (w->>'held')::boolean AND NOT keep THEN d := least(_now, d); END IF;
+    PERFORM job_go(j.tenant, j.seq, w->>'state', _now, _reason => w->>'reason', _due => d,
+      _held => keep, _unsure => (w->>'unsure')::boolean, _reach => w->>'reach');
+  END IF;
+  IF _r->'pause' <> 'null' THEN
+    -- A person's pause stays; among outages the longer one counts.
+    INSERT INTO partner AS p (tenant, partner, paused_until, pause_reason)
+      VALUES (j.tenant, j.partner, (_r->'pause'->>0)::bigint, _r->'pause'->>1)
+      ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET
+        pause_reason = CASE WHEN coalesce(p.paused_until, 0) < excluded.paused_until
+          THEN excluded.pause_reason ELSE p.pause_reason END,
+        paused_until = greatest(coalesce(p.paused_until, 0), excluded.paused_until);
+  ELSIF (_r->>'partner_well')::boolean THEN
+    -- Who asked us to stay away is left alone, although others of its answers are good.
+    UPDATE partner p SET paused_until = NULL, pause_reason = NULL
+      WHERE p.tenant = j.tenant AND p.partner = j.partner
+        AND p.paused_until < 9223372036854775807 AND p.pause_reason <> 'throttled';
+  END IF;
+  RETURN true;
+END $$;
+
+-- Pauses a partner by hand, or ends its pause.
+CREATE FUNCTION pause(_tenant text, _partner text, _until bigint, _reason text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO partner AS p (tenant, partner, paused_until, pause_reason)
+    VALUES (_tenant, _partner, _until, _reason)
+    ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET paused_until = _until, pause_reason = _reason;
+END $$;
+
+-- What a probe found: the pause that it was asked about ends, or lasts on.
+CREATE FUNCTION probed(_tenant text, _partner text, _asked bigint, _until bigint, _reason text)
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE partner p SET paused_until = _until, pause_reason = _reason
+    WHERE p.tenant = _tenant AND p.partner = _partner AND p.paused_until <= _asked;
+END $$;
+
+-- Partners at which time has brought something about: one transaction each, so that none waits for all.
+CREATE FUNCTION rescuable(_now bigint, _by_caller boolean) RETURNS TABLE (tenant text, partner text)
+LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN QUERY
+    SELECT j.tenant::text, j.partner::text FROM job j
+      WHERE j.lease_until IS NOT NULL AND j.lease_until < lease_clock(_now, _by_caller)
+    UNION SELECT j.tenant, j.partner FROM job j
+      WHERE j.awaits_until IS NOT NULL AND j.state = 'waiting' AND j.awaits_until < _now
+    UNION SELECT j.tenant, j.partner FROM job j
+      WHERE j.deadline IS NOT NULL AND j.state = 'waiting' AND NOT j.unsure AND j.deadline < _now
+    UNION SELECT h.tenant, h.partner FROM hold h;
+END $$;
+
+-- At one partner: leases that ran out, confirmations that did not come, prescriptions past their last
+-- send. How many leases.
+CREATE FUNCTION rescue(_tenant text, _partner text, _now bigint, _by_caller boolean) RETURNS bigint
+LANGUAGE plpgsql AS $$
+DECLARE s bigint; lost bigint := 0; clock bigint := lease_clock(_now, _by_caller);
+BEGIN
+  FOR s IN SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < clock
+      AND tenant = _tenant AND partner = _partner ORDER BY seq LOOP
+    PERFORM job_go(_tenant, s, 'asking', _now, _reason => 'lease-lost', _due => _now, _unsure => true,
+      _reach => 'maybe');
+    lost := lost + 1;
+  END LOOP;
+  FOR s IN SELECT seq FROM job WHERE awaits_until IS NOT NULL AND state = 'waiting'
+      AND awaits_until < _now AND tenant = _tenant AND partner = _partner ORDER BY seq LOOP
+    PERFORM job_go(_tenant, s, 'parked', _now, _reason => 'cancel-silent', _due => _now, _frees => true);
+  END LOOP;
+  FOR s IN SELECT seq FROM job WHERE deadline IS NOT NULL AND state = 'waiting' AND NOT unsure
+      AND deadline < _now AND tenant = _tenant AND partner = _partner ORDER BY seq LOOP
+    PERFORM job_go(_tenant, s, 'parked', _now, _reason => 'past-deadline', _due => _now);
+  END LOOP;
+  PERFORM lanes_refresh_held(_tenant, _partner, _now);
+  RETURN lost;
+END $$;
