@@ -1,25 +1,52 @@
 //! One request to the gateway, on a connection of its own; whoever calls decides what silence means.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long an answer may take.
-const TIMEOUT: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A caller of the gateway with its token.
+/// Turns that a node is passed over after it did not answer, where there is another.
+const AWAY: usize = 30;
+
+/// The only token there is; it may do everything.
+pub(crate) const TOKEN: &str = "clinic-token";
+
+/// A caller of the gateway. Goes to one node after the other.
 #[derive(Clone)]
 pub(crate) struct Door {
-    pub(crate) address: SocketAddr,
-    pub(crate) token: String,
+    addresses: Arc<Vec<SocketAddr>>,
+    next: Arc<AtomicUsize>,
+    /// How often each node is passed over, because it did not answer.
+    away: Arc<Vec<AtomicUsize>>,
 }
 
 /// Status and body.
 type Heard = (u16, Vec<u8>);
 
 impl Door {
+    pub(crate) fn to(addresses: Vec<SocketAddr>) -> Self {
+        Door {
+            away: Arc::new(addresses.iter().map(|_| AtomicUsize::new(0)).collect()),
+            addresses: Arc::new(addresses),
+            next: Arc::default(),
+        }
+    }
+
+    /// The door of one node.
+    pub(crate) fn of(&self, node: usize) -> Self {
+        Door::to(vec![self.addresses[node]])
+    }
+
+    pub(crate) fn address(&self, node: usize) -> SocketAddr {
+        self.addresses[node]
+    }
+
     /// Hands a record in, under a key.
     pub(crate) async fn submit(
         &self,
@@ -48,6 +75,21 @@ impl Door {
         self.ask("GET", path, "", b"").await
     }
 
+    /// The node whose turn it is, but for those that did not answer lately.
+    fn node(&self) -> usize {
+        let all = self.addresses.len();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let less = |n: usize| n.checked_sub(1);
+        (turn..turn + all)
+            .map(|at| at % all)
+            .find(|at| {
+                self.away[*at]
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, less)
+                    .is_err()
+            })
+            .unwrap_or(turn % all)
+    }
+
     async fn ask(
         &self,
         method: &str,
@@ -55,13 +97,13 @@ impl Door {
         headers: &str,
         body: &[u8],
     ) -> std::io::Result<Heard> {
+        let at = self.node();
         let heard = tokio::time::timeout(TIMEOUT, async {
-            let mut stream = TcpStream::connect(self.address).await?;
+            let mut stream = TcpStream::connect(self.addresses[at]).await?;
             stream.set_nodelay(true)?;
             let mut bytes = format!(
                 "{method} {path} HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\
-                 authorization: Bearer {}\r\ncontent-length: {}\r\n{headers}\r\n",
-                self.token,
+                 authorization: Bearer {TOKEN}\r\ncontent-length: {}\r\n{headers}\r\n",
                 body.len()
             )
             .into_bytes();
@@ -71,9 +113,13 @@ impl Door {
             stream.read_to_end(&mut answer).await?;
             parsed(&answer).ok_or_else(|| std::io::ErrorKind::UnexpectedEof.into())
         });
-        heard
+        let heard = heard
             .await
-            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+            .unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
+        if heard.is_err() {
+            self.away[at].store(AWAY, Ordering::Relaxed);
+        }
+        heard
     }
 }
 

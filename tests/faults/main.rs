@@ -16,6 +16,12 @@
 
 mod check;
 mod clinic;
+#[expect(
+    dead_code,
+    reason = "one file for all tests that want a PostgreSQL; these need less of it"
+)]
+#[path = "../postgres/cluster.rs"]
+mod cluster;
 mod door;
 mod look;
 mod partner;

@@ -95,7 +95,7 @@ pub(crate) async fn bad(run: Run) -> Outcome {
         }
     }
     traffic.stop().await;
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// F5: certificates that have expired, and of another host: an outage, which costs no message anything.

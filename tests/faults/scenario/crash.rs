@@ -28,7 +28,7 @@ pub(crate) async fn kills(run: Run) -> Outcome {
         stage.start(&[]).await;
     }
     traffic.stop().await;
-    stage.finish(60 * SECOND, Found::default()).await
+    stage.finish(90 * SECOND, Found::default()).await
 }
 
 fn fault(point: Point, passage: u64, rest: &str) -> Vec<String> {
@@ -60,7 +60,9 @@ pub(crate) async fn places(run: Run) -> Outcome {
             };
             stage.kill();
             let args = fault(point, passage, &rest);
-            if stage.start(&args).await && !stage.dies(20 * SECOND).await {
+            if !stage.start(&args).await {
+                stage.kills += 1;
+            } else if !stage.dies(20 * SECOND).await {
                 found.add(Wrong::Held, format!("{} was never passed", point.as_str()));
             }
         }
@@ -72,7 +74,7 @@ pub(crate) async fn places(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// Killed right before the commit, held there long enough for a wrong yes to be heard.
@@ -95,7 +97,7 @@ pub(crate) async fn told(run: Run) -> Outcome {
     }
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(60 * SECOND, Found::default()).await
+    stage.finish(90 * SECOND, Found::default()).await
 }
 
 /// Killed right before a send.
@@ -203,5 +205,5 @@ pub(crate) async fn clock(run: Run) -> Outcome {
     }
     traffic.stop().await;
     set(3700);
-    stage.finish(60 * SECOND, Found::default()).await
+    stage.finish(90 * SECOND, Found::default()).await
 }

@@ -119,7 +119,7 @@ pub(crate) async fn full(run: Run) -> Outcome {
         "a tmpfs of {DISK_MB} MiB, {} MiB used in the end",
         used >> 20
     ));
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// The nearest thing where no disk can be mounted: a database that may not grow, until the next start.
@@ -160,7 +160,7 @@ async fn limited(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// F13: what was not yet safe on the disk is lost. The gateway is stopped at random moments, its files are
@@ -184,11 +184,11 @@ pub(crate) async fn copies(run: Run) -> Outcome {
     let mut opened = 0;
     for n in 0..run.of(4, 40) {
         tokio::time::sleep(Duration::from_millis(random.u64(100..500))).await;
-        stage.signal("-STOP");
+        stage.signal(0, "-STOP");
         let mut evidence = stage.evidence();
         let folder = stage.folder().join(format!("copy-{n}"));
         copy(&stage.database(), &folder);
-        stage.signal("-CONT");
+        stage.signal(0, "-CONT");
         stage.faults += 1;
         // As it was found: everything that anybody was told.
         let look = Look::alone(&folder.join("gateway.db"));
@@ -224,7 +224,7 @@ pub(crate) async fn copies(run: Run) -> Outcome {
     stage.note(format!(
         "{opened} cut and torn copies were opened; they come from the page cache, not from a disk that forgets"
     ));
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// Copies database and log; the log once more, to be cut from.

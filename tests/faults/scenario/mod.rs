@@ -3,6 +3,7 @@
 mod answers;
 mod crash;
 mod disk;
+mod nodes;
 mod outage;
 mod people;
 
@@ -78,6 +79,9 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "F6" "poison" false people::poison, "a record that a partner refuses, and its retry";
     "F8" "full" false disk::full, "the disk runs full, and is freed";
     "F9" "clock" false crash::clock, "the wall clock jumps by an hour, either way";
+    "F10" "nodes" false nodes::nodes, "two nodes on one PostgreSQL: one killed, one stopped past its lease";
+    "F11" "server" false nodes::server, "PostgreSQL stops at once, under load";
+    "F12" "snapshot" false nodes::snapshot, "somebody holds an old snapshot of PostgreSQL";
     "F13" "copies" false disk::copies, "what was written last is lost: copies of the files, cut and torn";
     "F4" "slow" true outage::slow, "a partner is slow, others hold";
     "F7" "backlog" true outage::backlog, "one patient's line is long, others hold";

@@ -132,7 +132,7 @@ pub(crate) async fn slow(run: Run) -> Outcome {
         found.add(Wrong::Held, says.clone());
     }
     stage.note(says);
-    stage.finish(60 * SECOND, found).await
+    stage.finish(90 * SECOND, found).await
 }
 
 /// F7: one patient has a long line, others stand beside it.

@@ -1,7 +1,10 @@
 //! A stage: partners, a clinic, and the real gateway as a child process on a folder of its own, that can be
 //! killed and started again; then everything that the checker wants to know.
 
-use std::fmt::Write as _;
+mod books;
+mod folder;
+mod setup;
+
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -9,78 +12,38 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fhir_gateway::clock::{Clock, System};
-use fhir_gateway::fault::Mutant;
-use fhir_gateway::web::TokenHash;
 
-use crate::check::{Book, Evidence, Found, Wrong, check};
+use crate::check::{Evidence, Found, Wrong, check};
 use crate::clinic::Clinic;
+use crate::cluster::Cluster;
 use crate::door::Door;
 use crate::look::{Look, Watch};
 use crate::partner::ehr::Ehr;
 use crate::partner::pharmacy::Pharmacy;
 use crate::partner::{Keep, Partner};
+use books::{book, teller};
+use folder::Folder;
+use setup::At;
+pub(crate) use setup::{EHR, PHARMACY, STRICT, Setup, UNKNOWING};
 
-/// An EHR that honours `If-None-Exist`, in the order of each record.
-pub(crate) const EHR: &str = "ehr-a";
-/// One that is searched first, in the order of each patient.
-pub(crate) const STRICT: &str = "ehr-b";
-/// A pharmacy that answers 220 to a message that it has had.
-pub(crate) const PHARMACY: &str = "pharmacy-a";
-/// One that takes it for another prescription.
-pub(crate) const UNKNOWING: &str = "pharmacy-b";
-
-/// What is routed to an EHR.
-const TO_EHR: [&str; 4] = ["medication-request", "observation", "care-plan", "client"];
 /// Megabytes that the process may grow to.
 const RSS_MB_MAX: u64 = 400;
+/// What comes to rest sooner than this is not worth a word.
+const LONG: Duration = Duration::from_secs(10);
 /// How long it may take to listen.
 const START: Duration = Duration::from_secs(40);
-
-/// How a stage is set up.
-#[derive(Clone)]
-pub(crate) struct Setup {
-    pub(crate) name: &'static str,
-    pub(crate) seed: u64,
-    pub(crate) partners: &'static [&'static str],
-    pub(crate) patients: usize,
-    pub(crate) lease_s: u64,
-    pub(crate) timeout_ms: u64,
-    /// Seconds after each failed attempt.
-    pub(crate) schedule_s: &'static [u64],
-    /// Where the database is, if not in the stage's folder.
-    pub(crate) data: Option<PathBuf>,
-    /// Further lines for the block of a partner.
-    pub(crate) more: Vec<(&'static str, String)>,
-    pub(crate) mutant: Option<Mutant>,
-}
-
-impl Setup {
-    pub(crate) fn new(name: &'static str, seed: u64, mutant: Option<Mutant>) -> Self {
-        Setup {
-            name,
-            seed,
-            partners: &[EHR, STRICT, PHARMACY],
-            patients: 6,
-            lease_s: 4,
-            timeout_ms: 800,
-            schedule_s: &[1; 30],
-            data: None,
-            more: Vec::new(),
-            mutant,
-        }
-    }
-}
 
 /// The stage.
 pub(crate) struct Stage {
     setup: Setup,
-    folder: tempdir::Folder,
+    folder: Folder,
     pub(crate) clock: Arc<System>,
     pub(crate) clinic: Clinic,
     pub(crate) door: Door,
     partners: Vec<Partner>,
     tellers: Vec<tokio::task::JoinHandle<()>>,
-    child: Option<Child>,
+    /// The child of each node.
+    children: Vec<Option<Child>>,
     /// Whether it is started without the planted bug.
     sound: bool,
     pub(crate) kills: u64,
@@ -118,7 +81,7 @@ impl Stage {
     /// Sets it up: partners run, the gateway does not yet.
     pub(crate) async fn new(setup: Setup) -> Self {
         let clock = Arc::new(System::default());
-        let folder = tempdir::Folder::new(setup.name);
+        let folder = Folder::new(setup.name);
         let mut partners = Vec::new();
         for name in setup.partners {
             let keep = match *name {
@@ -129,23 +92,20 @@ impl Stage {
             };
             partners.push(Partner::start(name, keep, clock.clone(), setup.seed).await);
         }
-        let address = free_address();
-        let door = Door {
-            address,
-            token: "clinic-token".to_owned(),
-        };
+        let door = Door::to((0..setup.nodes).map(|_| free_address()).collect());
+        let children = (0..setup.nodes).map(|_| None).collect();
         let stage = Stage {
             clinic: Clinic::new(door.clone(), clock.clone(), setup.patients, setup.seed),
             tellers: partners
                 .iter()
-                .map(|p| teller(p.clone(), address))
+                .map(|p| teller(p.clone(), door.clone()))
                 .collect(),
             setup,
             folder,
             clock,
             door,
             partners,
-            child: None,
+            children,
             sound: false,
             kills: 0,
             faults: 0,
@@ -159,73 +119,19 @@ impl Stage {
         stage
     }
 
-    /// Writes the config, with these addresses instead of partners' own.
+    /// Writes the configs, with these addresses instead of partners' own.
     pub(crate) fn configure(&self, addresses: &[(&str, String)]) {
-        let file = self.folder.path().join("gateway.toml");
-        std::fs::write(file, self.config(addresses)).expect("a config");
-    }
-
-    fn config(&self, addresses: &[(&str, String)]) -> String {
-        let setup = &self.setup;
-        let mut text = format!(
-            "[server]\nlisten = \"{}\"\ndrain_ms = 2000\n[store]\npath = \"{}\"\nfree_mb_min = 1\n\
-             [log]\nfilter = \"info\"\n\
-             [delivery]\nlease_s = {}\npoll_ms = 50\ncancel_silence_s = 86400\n\
-             [retry]\nschedule_s = {:?}\noverload_s = 1\noutage_s = 1\nask_every_s = 0\nasks_max = 500\n\
-             [[tenants]]\nid = \"clinic\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
-             key_file = \"tenant.key\"\n",
-            self.door.address,
-            self.database().display(),
-            setup.lease_s,
-            setup.schedule_s,
-        );
-        let mut rights = vec!["submit", "read", "operate"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect::<Vec<_>>();
-        for partner in &self.partners {
-            let name = partner.name();
-            let told = addresses.iter().find(|(n, _)| *n == name);
-            let base = told.map_or_else(
-                || format!("http://{}", partner.address()),
-                |(_, address)| address.clone(),
-            );
-            let block = match name {
-                EHR => format!(
-                    "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\ncreate = \"conditional\"\npatients = \"created\"\n"
-                ),
-                STRICT => format!(
-                    "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\norder = \"patient\"\npatients = \"created\"\n"
-                ),
-                PHARMACY => format!(
-                    "kind = \"ncpdp-script\"\nurl = \"{base}/script\"\nncpdp_ids = [\"7701630\"]\n\
-                     duplicates = \"answers-220\"\n"
-                ),
-                _ => format!(
-                    "kind = \"ncpdp-script\"\nurl = \"{base}/script\"\nncpdp_ids = [\"7701648\"]\n"
-                ),
-            };
-            let kinds: &[&str] = match name {
-                EHR | STRICT => &TO_EHR,
-                _ => &TO_EHR[..1],
-            };
-            let _ = write!(
-                text,
-                "[[partners]]\nid = \"{name}\"\ntimeout_ms = {}\n{block}",
-                setup.timeout_ms
-            );
-            for (_, line) in setup.more.iter().filter(|(n, _)| *n == name) {
-                let _ = writeln!(text, "{line}");
-            }
-            let _ = write!(text, "[[routes]]\nto = \"{name}\"\nkinds = {kinds:?}\n");
-            rights.push(format!("inbound:{name}"));
+        for node in 0..self.setup.nodes {
+            let file = self.folder.path().join(format!("node-{node}.toml"));
+            let config = self.setup.config(&At {
+                node,
+                listen: self.door.address(node),
+                database: &self.database(),
+                partners: &self.partners,
+                addresses,
+            });
+            std::fs::write(file, config).expect("a config");
         }
-        let hash = TokenHash::of(&self.door.token).hex();
-        let _ = write!(
-            text,
-            "[[tokens]]\nname = \"clinic\"\nsha256 = \"{hash}\"\nrights = {rights:?}\n"
-        );
-        text
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -242,19 +148,33 @@ impl Stage {
         found.expect("a partner of the stage")
     }
 
+    /// The cluster and the database in it.
+    pub(crate) fn postgres(&self) -> Option<(&'static Cluster, &'static str)> {
+        self.setup.postgres
+    }
+
     pub(crate) fn look(&self) -> Look {
+        if let Some((cluster, database)) = self.setup.postgres {
+            return Look::Postgres(cluster, database);
+        }
         Look::at(&self.database()).expect("a database")
     }
 
     /// Starts the gateway with these arguments and waits until it answers; `false`: it ended before.
     pub(crate) async fn start(&mut self, args: &[String]) -> bool {
+        self.start_node(0, args).await
+    }
+
+    /// Starts one of several.
+    pub(crate) async fn start_node(&mut self, node: usize, args: &[String]) -> bool {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
             .open(self.folder.path().join("gateway.log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_fhir-gateway"));
         command
-            .args(["serve", "--config", "gateway.toml", "--until-input-ends"])
+            .args(["serve", "--until-input-ends", "--config"])
+            .arg(format!("node-{node}.toml"))
             .args(args)
             .current_dir(self.folder.path())
             .stdin(Stdio::piped())
@@ -263,20 +183,22 @@ impl Stage {
         if let Some(mutant) = self.setup.mutant.filter(|_| !self.sound) {
             command.args(["--mutant", mutant.as_str()]);
         }
-        self.child = Some(command.spawn().expect("the gateway"));
+        self.children[node] = Some(command.spawn().expect("the gateway"));
+        let door = self.door.of(node);
         let begun = self.clock.monotonic();
         loop {
-            if self.ended() {
+            if self.node_ended(node) {
                 return false;
             }
-            if matches!(self.door.get("/ready").await, Ok((200, _))) {
+            if matches!(door.get("/ready").await, Ok((200, _))) {
                 return true;
             }
             let took = self.clock.monotonic().saturating_sub(begun);
             assert!(
                 took < START,
-                "the gateway of {} does not start",
-                self.setup.name
+                "the gateway of {} does not start: {}",
+                self.setup.name,
+                self.last_words()
             );
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -291,8 +213,10 @@ impl Stage {
 
     /// Starts it and hands in what records lean on.
     pub(crate) async fn open(&mut self) {
-        let runs = self.start(&[]).await;
-        assert!(runs, "the gateway ended at once: {}", self.last_words());
+        for node in 0..self.setup.nodes {
+            let runs = self.start_node(node, &[]).await;
+            assert!(runs, "the gateway ended at once: {}", self.last_words());
+        }
         self.clinic.open().await;
     }
 
@@ -308,14 +232,18 @@ impl Stage {
         self.notes.push(says);
     }
 
-    /// Whether the child has ended by itself.
+    /// Whether one of the children has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
-        let Some(child) = &mut self.child else {
+        (0..self.setup.nodes).any(|node| self.node_ended(node))
+    }
+
+    fn node_ended(&mut self, node: usize) -> bool {
+        let Some(child) = &mut self.children[node] else {
             return true;
         };
         let over = child.try_wait().expect("the child").is_some();
         if over {
-            self.child = None;
+            self.children[node] = None;
         }
         over
     }
@@ -335,37 +263,45 @@ impl Stage {
 
     /// SIGKILL.
     pub(crate) fn kill(&mut self) {
+        self.kill_node(0);
+    }
+
+    /// SIGKILL for one of several.
+    pub(crate) fn kill_node(&mut self, node: usize) {
         self.measure();
-        if let Some(mut child) = self.child.take() {
+        if let Some(mut child) = self.children[node].take() {
             child.kill().expect("killed");
             child.wait().expect("ended");
             self.kills += 1;
         }
     }
 
-    /// Sends a signal to the child.
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.as_ref().expect("a child").id().to_string();
-        let told = Command::new("kill").args([name, &pid]).status();
+    /// Sends a signal to a child.
+    pub(crate) fn signal(&self, node: usize, name: &str) {
+        let child = self.children[node].as_ref().expect("a child");
+        let told = Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status();
         assert!(told.is_ok_and(|s| s.success()), "kill {name}");
     }
 
-    /// Ends it in order.
+    /// Ends all in order.
     fn stop(&mut self) {
         self.measure();
-        if let Some(mut child) = self.child.take() {
+        for mut child in self.children.iter_mut().filter_map(Option::take) {
             drop(child.stdin.take());
             let _ = child.wait();
         }
     }
 
     fn measure(&mut self) {
-        let Some(child) = &self.child else { return };
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let status = status.unwrap_or_default();
-        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
-        let kb = peak.and_then(|l| l.trim().split(' ').next()?.parse().ok());
-        self.rss_kb = self.rss_kb.max(kb.unwrap_or(0));
+        for child in self.children.iter().flatten() {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+            let status = status.unwrap_or_default();
+            let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+            let kb = peak.and_then(|l| l.trim().split(' ').next()?.parse().ok());
+            self.rss_kb = self.rss_kb.max(kb.unwrap_or(0));
+        }
     }
 
     /// Looks at every job's state again and again from now on.
@@ -410,7 +346,12 @@ impl Stage {
         for partner in &self.partners {
             partner.heal();
         }
+        let begun = self.clock.monotonic();
         self.drained(None, drain).await;
+        let took = self.clock.monotonic().saturating_sub(begun);
+        if took > LONG {
+            self.note(format!("came to rest after {took:.1?}"));
+        }
         if self.ended() {
             found.add(Wrong::Held, "the gateway ended by itself");
         }
@@ -430,7 +371,14 @@ impl Stage {
             found.add(Wrong::Held, format!("the process grew to {rss_mb} MB"));
         }
         let log = std::fs::read_to_string(self.folder.path().join("gateway.log"));
-        if log.unwrap_or_default().contains("Canary") {
+        let log = log.unwrap_or_default();
+        if log.contains("the self-check found a fault") {
+            found.add(
+                Wrong::Miscounted,
+                "the gateway's own self-check found a fault",
+            );
+        }
+        if log.contains("Canary") {
             found.add(Wrong::Told, "a patient's name stands in the log");
         }
         if !found.broken.is_empty() && self.setup.mutant.is_none() {
@@ -472,101 +420,9 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
+        for mut child in self.children.iter_mut().filter_map(Option::take) {
             let _ = child.kill();
             let _ = child.wait();
-        }
-    }
-}
-
-fn book(partner: &Partner) -> Book {
-    let lines = partner.book();
-    let base = Book {
-        partner: partner.name().to_owned(),
-        lines,
-        ..Book::default()
-    };
-    match &*partner.keep() {
-        Keep::Ehr(ehr) => Book {
-            kinds: TO_EHR.map(str::to_owned).to_vec(),
-            kept: ehr.all(),
-            ..base
-        },
-        Keep::Pharmacy(pharmacy) => Book {
-            kinds: vec![TO_EHR[0].to_owned()],
-            pharmacy: true,
-            live: pharmacy
-                .prescriptions()
-                .iter()
-                .filter(|rx| rx.live)
-                .map(|rx| (rx.order.clone(), rx.message.clone()))
-                .collect(),
-            live_twice: pharmacy.live_twice.clone(),
-            ..base
-        },
-    }
-}
-
-/// Tells the gateway what became of cancels, each until it has heard.
-fn teller(partner: Partner, address: SocketAddr) -> tokio::task::JoinHandle<()> {
-    let door = Door {
-        address,
-        token: "clinic-token".to_owned(),
-    };
-    tokio::spawn(async move {
-        let clock = System::default();
-        loop {
-            let next = match &*partner.keep() {
-                Keep::Pharmacy(pharmacy) => pharmacy.to_tell(clock.now()),
-                Keep::Ehr(_) => return,
-            };
-            if let Some((message, bytes)) = next {
-                let path = format!("/in/{}", partner.name());
-                if let Ok((200..300, _)) = door.tell(&path, &bytes).await
-                    && let Keep::Pharmacy(pharmacy) = &mut *partner.keep()
-                {
-                    pharmacy.told(&message);
-                    continue;
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-    })
-}
-
-mod tempdir {
-    //! A folder that goes with its owner, unless it is to be looked at.
-
-    use std::path::{Path, PathBuf};
-
-    pub(crate) struct Folder {
-        path: PathBuf,
-        keep: bool,
-    }
-
-    impl Folder {
-        pub(crate) fn new(name: &str) -> Self {
-            let end = fastrand::u64(..);
-            let path = std::env::temp_dir().join(format!("gateway-faults-{name}-{end:x}"));
-            std::fs::create_dir_all(&path).expect("a folder");
-            Folder { path, keep: false }
-        }
-
-        pub(crate) fn path(&self) -> &Path {
-            &self.path
-        }
-
-        pub(crate) fn keep(&mut self) {
-            self.keep = true;
-            println!("      everything is kept in {}", self.path.display());
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            if !self.keep {
-                let _ = std::fs::remove_dir_all(&self.path);
-            }
         }
     }
 }
