@@ -55,6 +55,7 @@ check() { # name, command…
 
 check format cargo fmt --check
 check lints cargo clippy --all-targets --quiet -- -D warnings
+check faults-lints cargo clippy --lib --bins --test faults --features faults --quiet -- -D warnings
 check docs env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 check tests cargo test --quiet
 if [ "$quick" != quick ]; then

@@ -196,6 +196,9 @@ impl<W: Write> Run<'_, W> {
                 let name = text("id").map(|id| format!("/{id}")).unwrap_or_default();
                 let verdict = if valid { "valid" } else { "not valid" };
                 writeln!(self.out, "line {number}: {kind}{name}: {verdict}").context(writing)?;
+                // The worst first; what was found before stays before.
+                let mut issues = issues;
+                issues.sort_by_key(|issue| std::cmp::Reverse(issue.severity));
                 return issues
                     .iter()
                     .try_for_each(|issue| explain(&mut self.out, issue))

@@ -42,7 +42,15 @@ impl Check<'_> {
                 (Severity::Information, "binding-preferred", "preferred")
             }
         };
-        let words = format!("no code of the {strength} value set {}", binding.set);
+        let bare =
+            value.is_object() && value.get("coding").is_none() && value.get("code").is_none();
+        let words = match bare {
+            true => format!(
+                "no code at all, where the {strength} value set {} gives them",
+                binding.set
+            ),
+            false => format!("no code of the {strength} value set {}", binding.set),
+        };
         self.say(severity, "code-invalid", rule, at, words);
     }
 

@@ -116,9 +116,11 @@ impl<'a> Check<'a> {
             self.error("invalid", "extension-modifier", at, words);
         }
         if !self.allowed_here(profile, place) {
+            let meant: Vec<&str> = profile.contexts.iter().map(|(_, at)| &**at).collect();
             let words = format!(
-                "holds the extension {}, which is not meant for it",
-                profile.name
+                "holds the extension {}, which is meant for {} only",
+                profile.name,
+                meant.join(", ")
             );
             self.error("invalid", "extension-context", place.above, words);
         }

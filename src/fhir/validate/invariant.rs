@@ -260,10 +260,13 @@ impl<'a> Check<'a> {
     }
 
     fn broken(&mut self, invariant: &Invariant, at: &At<'_>) {
-        let words = if invariant.human.is_empty() {
-            format!("does not hold: {}", invariant.text)
-        } else {
-            format!("{} (does not hold: {})", invariant.human, invariant.text)
+        let human = match &*invariant.human {
+            "" => super::invariant_words::of(&invariant.key),
+            human => Some(human),
+        };
+        let words = match human {
+            None => format!("does not hold: {}", invariant.text),
+            Some(human) => format!("{human} (does not hold: {})", invariant.text),
         };
         let mut issue = Issue::error("invariant", invariant.key.to_string(), at.text(), words);
         issue.severity = invariant.severity();

@@ -45,6 +45,7 @@ mod definition;
 mod extension;
 mod fixed_pattern;
 mod invariant;
+mod invariant_words;
 mod model;
 mod narrative;
 mod ours;

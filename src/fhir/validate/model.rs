@@ -55,6 +55,33 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// The element's name that a name is most like: at most two letters otherwise.
+    pub(super) fn like(&self, name: &str) -> Option<&str> {
+        let names = self.names.iter().map(|(own, _)| &**own);
+        let near = names.filter_map(|own| Some((letters_between(own, name)?, own)));
+        near.min().map(|(_, own)| own)
+    }
+}
+
+/// How many letters two names differ by, if by two at most.
+fn letters_between(a: &str, b: &str) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > 2 || b.len() > 64 || a.len().min(b.len()) < 4 {
+        return None;
+    }
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.bytes().enumerate() {
+            let changed = before + usize::from(x != y);
+            before = row[j + 1];
+            row[j + 1] = changed.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row.last().copied().filter(|letters| *letters <= 2)
+}
+
 /// An element of a type.
 #[derive(Debug)]
 pub(super) struct Element {
@@ -257,6 +284,21 @@ pub(super) struct Test {
     pub written: Box<str>,
     /// What is expected there.
     pub expect: Expect,
+}
+
+impl Test {
+    /// The discriminator, with what the definition expects there where that is a word.
+    pub(super) fn words(&self) -> String {
+        let expected = match &self.expect {
+            Expect::Fixed(value) | Expect::Pattern(value) => value.as_str().unwrap_or_default(),
+            Expect::Bound(set) => set,
+            _ => "",
+        };
+        match expected {
+            "" => self.written.to_string(),
+            expected => format!("{} = {expected}", self.written),
+        }
+    }
 }
 
 /// The address in a discriminator's step `extension('…')`.

@@ -14,6 +14,9 @@ use super::profile::Item;
 use super::terminology::Answer;
 use crate::issue::Severity;
 
+/// Items that are looked at for the one that comes closest to a slice.
+const ITEMS_COMPARED_MAX: usize = 16;
+
 impl<'a> Check<'a> {
     /// Sorts items into slices and checks each slice.
     pub(super) fn slicing(
@@ -90,14 +93,18 @@ impl<'a> Check<'a> {
             }
             let number = u32::try_from(count).unwrap_or(u32::MAX);
             if number < slice.node.min {
-                let known_by: Vec<&str> = slice.tests.iter().map(|test| &*test.written).collect();
-                let words = format!(
+                let known_by: Vec<String> = slice.tests.iter().map(Test::words).collect();
+                let mut words = format!(
                     "needs at least {} in slice {}:{} (known by {}), has {count}",
                     slice.node.min,
                     node.name,
                     slice.name,
                     known_by.join(", ")
                 );
+                if let Some((item, failed)) = self.nearest(slice, items, &named) {
+                    let here = item.index.map_or(named, |index| named.index(index));
+                    words += &format!("; closest is {}, which differs at {failed}", here.text());
+                }
                 self.error("required", "slice-min", at, words);
             }
             if number > slice.node.max {
@@ -108,6 +115,33 @@ impl<'a> Check<'a> {
                 self.error("structure", "slice-max", at, words);
             }
         }
+    }
+
+    /// The item outside of a slice that passes most of its tests, and the first that it fails.
+    fn nearest(
+        &mut self,
+        slice: &'a Slice,
+        items: &[Item<'a>],
+        at: &At<'_>,
+    ) -> Option<(Item<'a>, &'a str)> {
+        let mut best: Option<(usize, Item<'a>, &'a str)> = None;
+        for item in items.iter().take(ITEMS_COMPARED_MAX) {
+            let mut failed = None;
+            let mut passed = 0;
+            for test in &slice.tests {
+                match self.passes(test, *item, at) {
+                    true => passed += 1,
+                    false => failed = failed.or(Some(&*test.written)),
+                }
+            }
+            if let Some(failed) = failed
+                && best.is_none_or(|(most, ..)| passed > most)
+            {
+                best = Some((passed, *item, failed));
+            }
+        }
+        best.filter(|(passed, ..)| *passed > 0 || items.len() == 1)
+            .map(|(_, item, failed)| (item, failed))
     }
 
     fn member(&mut self, slice: &'a Slice, item: Item<'a>, at: &At<'_>) -> bool {

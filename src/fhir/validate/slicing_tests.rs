@@ -277,3 +277,39 @@ fn what_may_be_excluded_is_not_passed() {
         "in"
     );
 }
+
+#[test]
+fn what_is_wrong_is_said_so_that_its_maker_can_mend_it() {
+    let validator = Validator::standard();
+    let code = |code: &str| json!([{"coding": [{"system": "http://loinc.org", "code": code}]}]);
+    let category = "http://terminology.hl7.org/CodeSystem/observation-category";
+    let pressure = json!({"resourceType": "Observation", "status": "final", "code": code("85354-9")[0],
+        "category": [{"coding": [{"system": category, "code": "laboratory"}]}], "titel": "Canary"});
+    let said = |resource: &Value, rule: &str| -> String {
+        let found = validator.check(resource, &["http://hl7.org/fhir/StructureDefinition/bp"]);
+        let of_rule = found.iter().find(|issue| issue.rule == rule);
+        of_rule.map_or_else(String::new, |issue| issue.message.to_string())
+    };
+    let slice = said(&pressure, "slice-min");
+    for words in [
+        "coding.code = vital-signs",
+        "closest is Observation.category[0], which differs at coding.code",
+    ] {
+        assert!(slice.contains(words), "{slice}");
+    }
+    assert!(said(&pressure, "dom-6").starts_with("a resource should have a narrative"));
+    let plan = json!({"resourceType": "CarePlan", "titel": "Canary", "status": "active", "intent": "plan"});
+    let stray = said(&plan, "unknown-element");
+    assert!(
+        stray.ends_with("(key number 2 of it; closest is title)"),
+        "{stray}"
+    );
+    let religion = "http://hl7.org/fhir/StructureDefinition/patient-religion";
+    let misplaced = json!({"resourceType": "Observation", "status": "final", "code": {"text": "x"},
+        "extension": [{"url": religion, "valueCodeableConcept": {"text": "x"}}]});
+    let place = said(&misplaced, "extension-context");
+    assert!(
+        place.ends_with("which is meant for Patient only"),
+        "{place}"
+    );
+}

@@ -36,8 +36,14 @@ impl<'a> Check<'a> {
                 continue;
             }
             let Some(named) = shape.named(key) else {
-                let words = format!("{} has no element of this name", shape.path);
-                // The name came with the input: only what it is not can be said.
+                // The name came with the input: what it is like can be said, and where it stands.
+                let place = map.keys().position(|own| own == key).unwrap_or_default() + 1;
+                let like = shape.like(key).map(|name| format!("; closest is {name}"));
+                let words = format!(
+                    "{} has no element of this name (key number {place} of it{})",
+                    shape.path,
+                    like.unwrap_or_default()
+                );
                 self.error("structure", "unknown-element", at, words);
                 continue;
             };
