@@ -81,7 +81,7 @@ END $$;
 -- What holds a job back at this moment, exactly (blocked.rs reads it; sqlite/blocked.rs): the same
 -- questions that decide about the head of a lane and about a claim. _now: null leaves its due time out.
 CREATE FUNCTION blocked_by(j any_job, _now bigint) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE b jsonb := '[]'; r record; n need;
+DECLARE b jsonb := '[]'; r record; n need; first bigint;
 BEGIN
   IF j.state NOT IN ('waiting', 'sending', 'asking') THEN RETURN b; END IF;
   IF j.lease_until IS NOT NULL THEN
@@ -93,8 +93,9 @@ BEGIN
       WHERE o.tenant = j.tenant AND o.message = j.awaits AND o.purpose = 'cancel' LIMIT 1), j.awaits_until));
   END IF;
   IF b = '[]' THEN
-    FOR r IN SELECT h.id, h.state FROM lane l JOIN job h ON h.tenant = l.tenant AND h.seq = l.head
-        WHERE l.tenant = j.tenant AND l.partner = j.partner AND l.lane = j.lane AND l.head <> j.seq LOOP
+    SELECT l.head INTO first FROM lane l
+      WHERE l.tenant = j.tenant AND l.partner = j.partner AND l.lane = j.lane AND l.head <> j.seq;
+    FOR r IN SELECT h.id, h.state FROM job h WHERE h.tenant = j.tenant AND h.seq = first LOOP
       b := b || jsonb_build_array(jsonb_build_array('lane', r.id, r.state));
     END LOOP;
   END IF;

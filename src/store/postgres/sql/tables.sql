@@ -128,9 +128,9 @@ CREATE TABLE lane (
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lane_ready ON lane (tenant, partner, priority, head) WHERE mode = 0;
 CREATE INDEX lane_later ON lane (tenant, partner, due) WHERE mode = 2;
--- The head first: the planner takes any index whose first column is asked for when it thinks that a table is
--- empty (it was, at the last vacuum), and all lanes are of a few tenants.
-CREATE UNIQUE INDEX lane_head ON lane (head, tenant);
+-- The head only (a seq is of one tenant): the planner takes any index that it can search for the tenant
+-- when it thinks that a table is empty (it was, at the last vacuum), and all lanes are of a few tenants.
+CREATE UNIQUE INDEX lane_head ON lane (head) INCLUDE (tenant);
 CREATE INDEX lane_long ON lane (tenant, partner, jobs DESC, lane) WHERE jobs > 1;
 CREATE INDEX lane_succeeds ON lane (tenant, partner, succeeds) WHERE succeeds IS NOT NULL;
 CREATE TABLE hold (
