@@ -9,6 +9,7 @@ mod crosswalk;
 mod denials;
 mod jobs;
 mod lanes;
+mod pace;
 mod people;
 mod raw;
 mod read;

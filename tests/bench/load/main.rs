@@ -41,6 +41,10 @@ use seed::Seed;
 use serde_json::json;
 use steps::{Bench, Steps};
 
+/// As the gateway has it, so that the bare server is no slower for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Requests at once at a partner.
 pub(crate) const AT_ONCE: usize = 16;
 /// Copies of the fixtures' clients.
