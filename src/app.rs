@@ -18,6 +18,7 @@ use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
 use crate::sync::ports::Store;
+use crate::sync::room::Room;
 use crate::sync::worker::Worker;
 use crate::telemetry;
 use crate::web::{self, Bounds, DoorLimits, Doors};
@@ -72,6 +73,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
         .iter()
         .map(|t| (t.id.clone(), t.clone()))
         .collect();
+    let freed = Arc::default();
     let mut members = HashMap::new();
     for block in &config.partners {
         let tenant = tenants
@@ -84,6 +86,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
             Member {
                 partner,
                 policy: block.policy.clone(),
+                room: Arc::new(Room::new(block.pace, Arc::clone(&freed))),
             },
         );
     }
@@ -95,6 +98,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
         validator: Arc::new(Validator::standard()),
         clock,
         settings: config.settings.clone(),
+        freed,
     }))
 }
 

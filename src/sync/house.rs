@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use tokio::sync::Notify;
 
 use crate::clock::{Clock, Time};
 use crate::fhir::validate::Validator;
@@ -15,6 +16,7 @@ use crate::record::consent::Purpose;
 use crate::record::{Kind, MapEnv};
 use crate::sync::ports::{Partner, Store};
 use crate::sync::retry::Policy;
+use crate::sync::room::Room;
 
 /// A tenant's facts, from the config.
 #[derive(Clone, Debug)]
@@ -128,6 +130,8 @@ pub struct Member {
     pub partner: Arc<dyn Partner>,
     /// Its retry schedule.
     pub policy: Policy,
+    /// How much may be on its way to it.
+    pub room: Arc<Room>,
 }
 
 /// The house: everything that accepting and delivering needs.
@@ -146,6 +150,8 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Limits and clocks.
     pub settings: Settings,
+    /// Rings when there is room again at a partner.
+    pub freed: Arc<Notify>,
 }
 
 impl House {

@@ -36,6 +36,7 @@ pub mod relay;
 mod relay_law;
 mod relaying;
 pub mod retry;
+pub mod room;
 mod told;
 pub mod verdict;
 mod whose;

@@ -44,6 +44,7 @@ mod definition;
 mod extension;
 mod fixed_pattern;
 mod invariant;
+mod literal;
 mod model;
 mod narrative;
 mod ours;

@@ -8,6 +8,7 @@
 mod look;
 mod rest;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Time;
@@ -19,6 +20,7 @@ use crate::sync::ports::{
 };
 use crate::sync::reason::Reason;
 use crate::sync::retry::{self, Decision, Facts, Policy, Step};
+use crate::sync::room::Seat;
 use crate::sync::verdict::{Answer, Charge, Verdict};
 
 /// Bytes of a partner's answer that are kept.
@@ -40,6 +42,8 @@ pub struct Attempt<'a> {
     pub doors: &'a Inbound,
     /// When it must not be sent any more, by the monotonic clock.
     pub lease_ends: Duration,
+    /// Its place at the partner, until nothing more is to be sent.
+    pub seat: Mutex<Option<Seat>>,
 }
 
 /// What was heard of a send or a question.
@@ -187,7 +191,8 @@ impl Attempt<'_> {
             now: started,
         };
         let timeout = Duration::from_millis(self.member.partner.facts().timeout_ms);
-        let partner = &self.member.partner;
+        let (partner, room) = (&self.member.partner, &self.member.room);
+        room.sends();
         let sent = async {
             if asking {
                 partner.ask(&delivery).await
@@ -199,6 +204,7 @@ impl Attempt<'_> {
         let answer = tokio::time::timeout(timeout + LEASE_MARGIN, sent)
             .await
             .unwrap_or_else(|_| Answer::new(Verdict::Unsure, Reason::TimedOut));
+        room.heard(&answer, self.house.clock.monotonic());
         Heard {
             asking,
             answer,
@@ -272,6 +278,9 @@ impl Attempt<'_> {
             charged: decision.charged,
             body: answer.body.iter().take(ANSWER_MAX).copied().collect(),
         };
+        if settle.is_some() {
+            self.leave();
+        }
         let report = Report {
             attempt: Some(row),
             effect_done: done,
@@ -328,6 +337,14 @@ impl Attempt<'_> {
             self.report(None, None, Some(settle)).await?;
         }
         Ok(())
+    }
+
+    /// Nothing more is sent under this lease: others may take the place.
+    fn leave(&self) {
+        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = seat.as_mut() {
+            seat.leave();
+        }
     }
 
     fn policy(&self) -> Policy {
