@@ -20,6 +20,7 @@ use crate::sync::ports::{
     ResourceRow, StoreError, StoredVersion,
 };
 use crate::sync::prepare::{self, prepare};
+use crate::sync::pressure::Pressure;
 
 /// How often a decision is made anew when something moved under it.
 pub(super) const MOVES_MAX: usize = 5;
@@ -67,6 +68,7 @@ pub enum Accepted {
 pub struct Acceptor {
     house: Arc<House>,
     patients: Arc<Mutex<Patients>>,
+    pressure: Arc<Pressure>,
     /// One decider of denials at a time: two that read the same open denial would each make its job.
     pub(super) deciding: Arc<tokio::sync::Mutex<()>>,
 }
@@ -95,6 +97,7 @@ impl Acceptor {
         Acceptor {
             house,
             patients: Arc::default(),
+            pressure: Arc::default(),
             deciding: Arc::default(),
         }
     }
@@ -313,6 +316,9 @@ impl Acceptor {
             Ok(dispatched) => dispatched,
             Err(issues) => return Ok(Some(Accepted::Wrong(issues))),
         };
+        self.pressure
+            .allows(&self.house, &work.tenant.id, &dispatched.jobs)
+            .await?;
         let given = Given {
             status: 202,
             body: super::answer::accepted(&work.version, &dispatched, &work.warnings),

@@ -104,6 +104,10 @@ pub struct Settings {
     pub poll: Duration,
     /// This node's name, for people.
     pub node: String,
+    /// Kinds whose parked job keeps its place in its lane.
+    pub parked_holds_lane: Vec<Kind>,
+    /// Jobs of one partner that may be open.
+    pub jobs_open_max: u64,
 }
 
 impl Default for Settings {
@@ -119,6 +123,8 @@ impl Default for Settings {
             lease: Duration::from_secs(120),
             poll: Duration::from_millis(500),
             node: "gateway".to_owned(),
+            parked_holds_lane: Vec::new(),
+            jobs_open_max: 5_000_000,
         }
     }
 }

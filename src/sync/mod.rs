@@ -31,6 +31,7 @@ mod news;
 mod overtaken;
 pub mod ports;
 pub mod prepare;
+mod pressure;
 pub mod reason;
 pub mod relay;
 mod relay_law;

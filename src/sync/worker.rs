@@ -4,6 +4,7 @@
 //! not count against the others. Everything here can be killed at any moment: leases run out, and
 //! what was in flight is asked about.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,13 +35,18 @@ const IDLE_MIN: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub struct Worker {
     inbound: Inbound,
+    /// Claims that brought something.
+    turn: Arc<AtomicU64>,
 }
 
 impl Worker {
     /// A worker of the house that these doors belong to.
     #[must_use]
     pub fn new(inbound: Inbound) -> Self {
-        Worker { inbound }
+        Worker {
+            inbound,
+            turn: Arc::default(),
+        }
     }
 
     fn house(&self) -> &Arc<House> {
@@ -229,8 +235,11 @@ impl Worker {
             now: house.clock.now(),
             lease: house.settings.lease,
             room,
+            turn: self.turn.load(Ordering::Relaxed),
         };
         let jobs = house.store.claim(request).await?;
+        self.turn
+            .fetch_add(u64::from(!jobs.is_empty()), Ordering::Relaxed);
         let seated = jobs.into_iter().map(|job| {
             let member = house.member(&job.tenant, &job.partner);
             let seat = member.map(|member| member.room.enter());

@@ -18,6 +18,7 @@ mod inbound;
 mod intake;
 mod middle;
 mod operate;
+mod pace;
 mod pharmacy;
 mod relay;
 mod script;

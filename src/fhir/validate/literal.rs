@@ -59,6 +59,19 @@ impl Validator {
     }
 }
 
+/// Types of an extension's value that hold no reference and look at none.
+const PLAIN: &[&str] = &[
+    "valueCoding",
+    "valueCodeableConcept",
+    "valueQuantity",
+    "valuePeriod",
+    "valueRange",
+    "valueRatio",
+    "valueDuration",
+    "valueAge",
+    "valueMoney",
+];
+
 /// Collects the addresses of the extensions in a value; whether there is something in it that only a run
 /// can tell of.
 fn extended<'a>(value: &'a Value, urls: &mut Vec<&'a str>) -> bool {
@@ -68,14 +81,19 @@ fn extended<'a>(value: &'a Value, urls: &mut Vec<&'a str>) -> bool {
                 let all = inner.as_array().into_iter().flatten();
                 urls.extend(all.filter_map(|each| each.get("url")?.as_str()));
             }
-            matches!(key.as_str(), "contained" | "valueReference") || extended(inner, urls)
+            key == "contained"
+                || (map.contains_key("url")
+                    && key.starts_with("value")
+                    && inner.is_object()
+                    && !PLAIN.contains(&key.as_str()))
+                || extended(inner, urls)
         }),
         Value::Array(items) => items.iter().any(|inner| extended(inner, urls)),
         _ => false,
     }
 }
 
-/// All shapes inside one, itself first.
+/// All shapes inside one, itself first; not what may be the value of an extension.
 fn inside(model: &Model, shape: ShapeId) -> Vec<&Shape> {
     let mut seen = BTreeSet::from([shape]);
     let mut open = vec![shape];
@@ -85,6 +103,7 @@ fn inside(model: &Model, shape: ShapeId) -> Vec<&Shape> {
         out.push(shape);
         for kind in shape.elements.iter().flat_map(|element| &element.types) {
             if let Content::Shape(inner) = kind.content
+                && !model.shapes[inner].is_extension
                 && seen.insert(inner)
             {
                 open.push(inner);

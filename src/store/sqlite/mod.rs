@@ -7,9 +7,9 @@ mod admit;
 mod claim;
 mod crosswalk;
 mod denials;
+mod gather;
 mod jobs;
 mod lanes;
-mod pace;
 mod people;
 mod raw;
 mod read;
@@ -374,6 +374,10 @@ impl Store for Sqlite {
         self.changed.notified().await;
     }
 
+    async fn open_jobs(&self, tenant: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError> {
+        self.read("open_jobs", |c| claim::open_jobs(c, tenant))
+    }
+
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {
         self.read("next_due", claim::next_due)
     }
@@ -478,15 +482,7 @@ impl Store for Sqlite {
             return Ok(0);
         }
         self.writer
-            .call("prune", move |c| {
-                let n = c
-                    .prepare_cached(
-                        "DELETE FROM idempotency WHERE (tenant, caller, key) IN (SELECT tenant, caller, key
-                           FROM idempotency WHERE made < ?1 LIMIT ?2)",
-                    )?
-                    .execute([before, PRUNED_MAX])?;
-                Ok(u64::try_from(n).unwrap_or(u64::MAX))
-            })
+            .call("prune", move |c| space::drop_keys(c, before, PRUNED_MAX))
             .await
     }
 

@@ -6,7 +6,7 @@
 use rusqlite::Connection;
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, PACE];
 
 const FIRST: &str = "
 CREATE TABLE raw (
@@ -133,6 +133,15 @@ CREATE TABLE refusal (
   tenant TEXT NOT NULL, kind TEXT NOT NULL, rule TEXT NOT NULL, pointer TEXT NOT NULL, caller TEXT NOT NULL,
   n INTEGER NOT NULL, last INTEGER NOT NULL,
   PRIMARY KEY (tenant, kind, rule, pointer, caller)) WITHOUT ROWID;
+";
+
+/// Who is left alone when, and what may be claimed by age.
+const PACE: &str = "
+-- failures: outages in a row.
+ALTER TABLE partner ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+-- holds_lane: parked, the job keeps its place, and what stands behind it waits.
+ALTER TABLE job ADD COLUMN holds_lane INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX lane_oldest ON lane (tenant, partner, head) WHERE mode = 0;
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -15,7 +15,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
-use super::pace::Pace;
+use super::gather::Gather;
 use crate::clock::System;
 use crate::sync::ports::StoreError;
 
@@ -160,9 +160,9 @@ fn gone(operation: &'static str) -> StoreError {
 }
 
 fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Notify) {
-    let mut pace = Pace::new(Arc::new(System::default()));
+    let mut gather = Gather::new(Arc::new(System::default()));
     while let Ok(first) = queue.recv() {
-        let nap = pace.nap();
+        let nap = gather.nap();
         if !nap.is_zero() {
             std::thread::sleep(nap);
         }
@@ -172,7 +172,7 @@ fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Not
         {
             group.push(next);
         }
-        pace.took(group.len(), nap);
+        gather.took(group.len(), nap);
         let before = connection.total_changes();
         commit(connection, group);
         if connection.total_changes() != before {

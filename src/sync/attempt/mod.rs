@@ -287,6 +287,11 @@ impl Attempt<'_> {
             not_needed,
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
+            // Who asks us to stay away is believed at once.
+            opens_after: match answer.retry_after {
+                Some(_) => 1,
+                None => self.member.policy.outages_max,
+            },
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
             ..self.empty(now)
         };
@@ -417,6 +422,7 @@ impl Attempt<'_> {
             not_needed: Vec::new(),
             settle: None,
             pause: None,
+            opens_after: 1,
             partner_well: false,
             now,
         }

@@ -241,6 +241,11 @@ impl One<'_> {
                 needs: self.needs(planned.purpose),
                 awaits,
                 guarded: facts.style != Style::Clinic && labels.personal && labels.part2,
+                holds_lane: self
+                    .house
+                    .settings
+                    .parked_holds_lane
+                    .contains(&self.fresh.record.kind()),
                 policy: serde_json::to_string(&self.member.policy).unwrap_or_default(),
                 effects: encoded.effects,
             });

@@ -79,6 +79,7 @@ async fn run(template: &Template, long: bool) -> (f64, f64) {
                 PartnerId::new(&bare::name(0)),
                 ROOM,
             )],
+            turn: u64::try_from(round).unwrap_or(0),
         };
         let jobs = store.claim(request).await.expect("a claim");
         let claimed = clock.monotonic() - begun;
@@ -129,6 +130,7 @@ fn done(job: &Claimed, now: Time) -> Report {
             reach: Reach::There,
         }),
         pause: None,
+        opens_after: 1,
         partner_well: false,
         now,
     }

@@ -108,6 +108,7 @@ async fn fill_up(clinic: &Clinic<'_>) -> StoreError {
             now: at(3),
             lease: lease(),
             room: vec![(clinic.tenant.clone(), partner("ehr"), 1)],
+            turn: 0,
         };
         let jobs = match clinic.store.claim(request).await {
             Ok(jobs) => jobs,

@@ -21,7 +21,7 @@ const NEWEST: f64 = 0.125;
 const DOUBLINGS_MAX: u32 = 8;
 
 /// What is known of how calls come.
-pub(super) struct Pace {
+pub(super) struct Gather {
     clock: Arc<dyn Clock>,
     /// When the last group was taken.
     last: Duration,
@@ -33,9 +33,9 @@ pub(super) struct Pace {
     fruitless: u32,
 }
 
-impl Pace {
+impl Gather {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Pace {
+        Gather {
             last: clock.monotonic(),
             clock,
             rate: 0.0,
@@ -83,12 +83,12 @@ mod tests {
     /// Runs groups of `calls`, `gap` apart; the waits in microseconds.
     fn naps(groups: usize, calls: usize, gap: Duration) -> Vec<u128> {
         let clock = Arc::new(Manual::at(Time::from_micros(0)));
-        let mut pace = Pace::new(clock.clone());
+        let mut gather = Gather::new(clock.clone());
         (0..groups)
             .map(|_| {
-                let nap = pace.nap();
+                let nap = gather.nap();
                 clock.advance(gap);
-                pace.took(calls, nap);
+                gather.took(calls, nap);
                 nap.as_micros()
             })
             .collect()
