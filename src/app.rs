@@ -12,9 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{Config, partners};
-use crate::fhir::validate::Validator;
+use crate::definitions;
 use crate::store::sqlite::Sqlite;
 use crate::sync::accept::Acceptor;
+use crate::sync::auditor::Auditor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
 use crate::sync::ports::Store;
@@ -87,6 +88,7 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
                 partner,
                 policy: block.policy.clone(),
                 room: Arc::new(Room::new(block.pace, Arc::clone(&freed))),
+                rulings: block.rulings.clone(),
             },
         );
     }
@@ -95,14 +97,19 @@ pub fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<House
         partners: members,
         routes: config.routes.clone(),
         store: open_store(config)?,
-        validator: Arc::new(Validator::standard()),
+        validator: Arc::new(definitions::validator(config, Some(Arc::clone(&clock)))?),
+        rulings: config.validation.rulings.clone(),
         clock,
         settings: config.settings.clone(),
         freed,
     }))
 }
 
-fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+/// Opens the store that the config names.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     if let Some(folder) = config.store.path.parent() {
         // What it holds is for this user alone.
         std::fs::DirBuilder::new()
@@ -162,7 +169,12 @@ pub async fn start(
     ))];
     if drive == Drive::Workers {
         let (worker, stop) = (worker.clone(), stop.clone());
-        tasks.push(tokio::spawn(async move { worker.run(stop).await }));
+        tasks.push(tokio::spawn({
+            let stop = stop.clone();
+            async move { worker.run(stop).await }
+        }));
+        let auditor = Auditor::new(Arc::clone(&house));
+        tasks.push(tokio::spawn(async move { auditor.run(stop).await }));
     }
     tracing::info!(
         %address,

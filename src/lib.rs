@@ -29,5 +29,6 @@ pub mod web;
 pub mod app;
 pub mod cli;
 pub mod config;
+mod definitions;
 pub mod demo;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::config::{Config, manual};
+use crate::definitions;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,12 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let file = args.file.as_ref().context("a file is needed")?;
     match Config::read(file) {
         Ok(config) => {
+            if definitions::needed(&config)
+                && let Err(error) = definitions::validator(&config, None)
+            {
+                eprintln!("error: {error:#}");
+                return Ok(ExitCode::from(2));
+            }
             for warning in &config.warnings {
                 eprintln!("warning: {warning}");
             }

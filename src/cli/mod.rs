@@ -1,8 +1,8 @@
 //! The command line: one file per command, each with its arguments and a `run`.
 
 mod artefact;
+mod backup;
 mod check_config;
-pub(crate) mod definitions;
 mod demo;
 mod fhirpath;
 mod map;
@@ -30,6 +30,10 @@ enum Command {
     Serve(serve::Args),
     /// Tells everything that is wrong with a config file, at once and without the network.
     CheckConfig(check_config::Args),
+    /// Copies the database of a gateway, running or not, to a file.
+    Backup(backup::BackupArgs),
+    /// Puts a backup back, so that nothing in it is sent twice.
+    Restore(backup::RestoreArgs),
     /// Plays clinic days against simulated partners and recounts what arrived.
     Demo(demo::Args),
     /// Evaluates FHIRPath on resources.
@@ -57,6 +61,8 @@ pub fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::CheckConfig(args) => check_config::run(&args),
+        Command::Backup(args) => backup::back_up(&args),
+        Command::Restore(args) => backup::restore(&args),
         Command::Demo(args) => demo::run(args),
         Command::Fhirpath(args) => fhirpath::run(&args),
         Command::Map(args) => map::run(args),

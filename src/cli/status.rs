@@ -39,7 +39,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     })?;
     let waits = number(&status["totals"]["parked"])
         + number(&status["unmatched"])
-        + status["parked_inbound"].as_array().map_or(0, Vec::len) as u64;
+        + listed(&status["parked_inbound"])
+        + listed(&status["audit"]["findings"]);
     let fine = waits == 0 && status["adds_up"] == Value::Bool(true);
     Ok(ExitCode::from(u8::from(!fine)))
 }
@@ -62,6 +63,10 @@ async fn fetch(args: &Args) -> anyhow::Result<Value> {
         anyhow::bail!("the gateway answered {}", heard.status);
     }
     serde_json::from_slice(&heard.body).context("the answer is no JSON")
+}
+
+fn listed(value: &Value) -> u64 {
+    value.as_array().map_or(0, Vec::len) as u64
 }
 
 fn number(value: &Value) -> u64 {
@@ -96,6 +101,17 @@ fn readable(status: &Value) -> String {
             number(&jobs["parked"]),
             number(&jobs["done"]),
             oldest
+        );
+    }
+    for f in status["audit"]["findings"].as_array().into_iter().flatten() {
+        let _ = writeln!(
+            out,
+            "\nself-check, {}: {} ({}) since {}\n  {}",
+            f["partner"].as_str().unwrap_or("the store"),
+            text(&f["what"]),
+            number(&f["n"]),
+            text(&f["since"]),
+            text(&f["press"])
         );
     }
     for g in status["groups"].as_array().into_iter().flatten() {

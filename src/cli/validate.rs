@@ -11,8 +11,8 @@ use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::definitions;
-use crate::fhir::validate::{Read, Validator};
+use crate::definitions;
+use crate::fhir::validate::{Read, Validator, rules};
 use crate::issue::{Issue, Severity};
 
 /// Arguments.
@@ -28,6 +28,9 @@ pub(super) struct Args {
     /// A profile that every resource must meet; may be repeated.
     #[arg(long, value_name = "URL")]
     profile: Vec<String>,
+    /// Lists the rules that a config may have words on, with those that the loaded packages bring, and ends.
+    #[arg(long, conflicts_with_all = ["explain", "outcome"])]
+    rules: bool,
     /// Tells people what is wrong, instead of JSON lines.
     #[arg(long, conflicts_with = "outcome")]
     explain: bool,
@@ -72,6 +75,10 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for url in validator.unusable() {
         eprintln!("fhir-gateway: {url} cannot be used: what it is derived from is not loaded");
     }
+    if args.rules {
+        super::print(&rules_of(&validator))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for url in &args.profile {
         anyhow::ensure!(
             validator.knows(url),
@@ -108,6 +115,33 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     run.out.flush().context("writing the answer")?;
     Ok(ExitCode::from(u8::from(!run.all_valid)))
+}
+
+/// All rules: id, how bad they are where nobody says otherwise, what they ask for.
+fn rules_of(validator: &Validator) -> String {
+    let mut out = String::from("# rules; those marked form cannot be lowered\n");
+    for rule in rules::ALL {
+        let bad = match rule.form {
+            true => "form",
+            false => word(rule.severity),
+        };
+        out += &format!("{:<26}{bad:<9}{}\n", rule.id, rule.what);
+    }
+    out += "# invariants, by their keys\n";
+    for (key, severity) in validator.invariants() {
+        if rules::named(key).is_none() {
+            out += &format!("{key:<26}{}\n", word(severity));
+        }
+    }
+    out
+}
+
+const fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Information => "note",
+    }
 }
 
 /// How an answer is written.
@@ -182,11 +216,7 @@ impl<W: Write> Run<'_, W> {
 
 /// One issue, for people.
 fn explain(out: &mut dyn Write, issue: &Issue) -> std::io::Result<()> {
-    let severity = match issue.severity {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Information => "note",
-    };
+    let severity = word(issue.severity);
     let place = if issue.path.is_empty() {
         "the document"
     } else {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::reader::Reader;
-use super::{PartnerBlock, is_name, partners as kinds, settings};
+use super::{PartnerBlock, is_name, partners as kinds, settings, validation};
 use crate::ids::{Key, PartnerId, TenantId};
 use crate::record::Kind;
 use crate::record::consent::Purpose;
 use crate::sync::house::{Route, Settings, Tenant};
+use crate::sync::judge::Rulings;
 use crate::sync::room::Pace;
 use crate::web::{Right, Token, TokenHash};
 
@@ -171,6 +172,7 @@ pub(super) fn partners(
                 policy
             }
         };
+        let rulings = validation::rulings(&mut t, Rulings::default());
         let named = tenant.clone().zip(id.clone());
         let twice = |(tenant, id): &(TenantId, PartnerId)| {
             out.iter().any(|p| p.tenant == *tenant && p.id == *id)
@@ -193,6 +195,7 @@ pub(super) fn partners(
             json: core.json,
             own: toml::Table::new(),
             policy,
+            rulings,
         });
         let block = block.map(|mut block| {
             let shown = t.shown().to_owned();

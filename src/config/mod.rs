@@ -9,6 +9,7 @@ mod reader;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod validation;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,10 +18,12 @@ use std::time::Duration;
 
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::house::{Route, Settings, Tenant};
+use crate::sync::judge::Rulings;
 use crate::sync::retry::Policy;
 use crate::sync::room::Pace;
 use crate::web::Token;
 use reader::{Notes, Reader};
+pub use validation::Validation;
 
 /// The shipped default: the manual, with every key and what it means.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -103,6 +106,8 @@ pub struct PartnerBlock {
     pub own: toml::Table,
     /// Its retry schedule.
     pub policy: Policy,
+    /// Its own words on the validator's rules.
+    pub rulings: Rulings,
 }
 
 /// What the doors may be asked for at most.
@@ -127,6 +132,8 @@ pub struct Config {
     pub pages: Pages,
     /// Limits and clocks of the core.
     pub settings: Settings,
+    /// The validator.
+    pub validation: Validation,
     /// Tenants.
     pub tenants: Vec<Tenant>,
     /// Partners.
@@ -179,6 +186,7 @@ impl Config {
         let store = settings::store(&mut root, folder);
         let log = settings::log(&mut root);
         let (settings, pages) = settings::core(&mut root);
+        let validation = validation::validation(&mut root, folder);
         let (tenants, tenant_names) = blocks::tenants(&mut root, folder);
         let partners = blocks::partners(&mut root, folder, &tenants, &tenant_names, &settings);
         let known = blocks::Known::new(&tenant_names, &partners);
@@ -199,6 +207,7 @@ impl Config {
             log,
             pages,
             settings,
+            validation,
             tenants,
             partners,
             routes,

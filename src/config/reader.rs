@@ -197,21 +197,48 @@ impl Reader {
 
     /// A table of whole numbers by free names; empty if it is missing.
     pub(super) fn numbers_by_name(&mut self, key: &str, min: u64, max: u64) -> Vec<(String, u64)> {
-        let Some(value) = self.take(key) else {
-            return Vec::new();
-        };
-        let Value::Table(table) = value else {
-            self.fault(key, "must be a table");
-            return Vec::new();
-        };
         let mut out = Vec::new();
-        for (name, value) in table {
+        for (name, value) in self.table_of(key) {
             match value.as_integer().and_then(|n| u64::try_from(n).ok()) {
                 Some(n) if (min..=max).contains(&n) => out.push((name, n)),
                 _ => self.fault(&join(key, &name), &format!("must be from {min} to {max}")),
             }
         }
         out
+    }
+
+    /// A table of a few words by free names, in the order of the names; empty if it is missing.
+    pub(super) fn words_by_name<T: Copy>(
+        &mut self,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Vec<(String, T)> {
+        let mut out = Vec::new();
+        for (name, value) in self.table_of(key) {
+            match words.iter().find(|(word, _)| value.as_str() == Some(word)) {
+                Some((_, value)) => out.push((name, *value)),
+                None => {
+                    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                    self.fault(
+                        &join(key, &name),
+                        &format!("must be one of: {}", known.join(", ")),
+                    );
+                }
+            }
+        }
+        out
+    }
+
+    /// A table of free names; an empty one if it is missing.
+    fn table_of(&mut self, key: &str) -> Table {
+        match self.take(key) {
+            None => Table::new(),
+            Some(Value::Table(table)) => table,
+            Some(_) => {
+                self.fault(key, "must be a table");
+                Table::new()
+            }
+        }
     }
 
     /// A table within this one; an empty one if it is missing.

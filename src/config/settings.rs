@@ -1,4 +1,5 @@
-//! The tables that there is one of: `[server]`, `[store]`, `[log]`, `[limits]`, `[delivery]`, `[retry]`.
+//! The tables that there is one of: `[server]`, `[store]`, `[log]`, `[limits]`, `[delivery]`, `[retry]`,
+//! `[retention]`, `[audit]`.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,6 +10,7 @@ use super::{Log, Pages, Server, Store};
 use crate::json::Limits;
 use crate::record::Kind;
 use crate::sync::house::Settings;
+use crate::sync::ports::Keep;
 use crate::sync::retry::Policy;
 
 const DAY_S: u64 = 24 * 3600;
@@ -19,6 +21,13 @@ fn ms(reader: &mut Reader, key: &str, default: u64, min: u64, max: u64) -> Durat
 
 fn seconds(reader: &mut Reader, key: &str, default: Duration, min: u64, max: u64) -> Duration {
     Duration::from_secs(reader.number(key, default.as_secs(), min, max))
+}
+
+/// Days; 0 is for ever.
+fn days(reader: &mut Reader, key: &str, default: Option<Duration>) -> Option<Duration> {
+    let own = default.map_or(0, |d| d.as_secs() / DAY_S);
+    let days = reader.number(key, own, 0, 36_500);
+    (days > 0).then(|| Duration::from_secs(days * DAY_S))
 }
 
 pub(super) fn server(root: &mut Reader) -> Option<Server> {
@@ -77,7 +86,7 @@ pub(super) fn log(root: &mut Reader) -> Log {
     Log { json, filter }
 }
 
-/// `[limits]`, `[delivery]`, `[retry]`.
+/// `[limits]`, `[delivery]`, `[retry]`, `[retention]`, `[audit]`.
 pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
     let own = Settings::default();
     let mut t = root.table("limits");
@@ -159,6 +168,19 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
     let mut t = root.table("retry");
     let policy = policy(&mut t, &own.policy);
     t.finish();
+
+    let mut t = root.table("retention");
+    let keep = Keep {
+        answers: days(&mut t, "answers_days", own.keep.answers),
+        payloads: days(&mut t, "payloads_days", own.keep.payloads),
+        inbound: days(&mut t, "inbound_days", own.keep.inbound),
+    };
+    t.finish();
+
+    let mut t = root.table("audit");
+    let audit_every = seconds(&mut t, "every_s", own.audit_every, 10, DAY_S);
+    let audit_grace = seconds(&mut t, "grace_s", own.audit_grace, 60, DAY_S);
+    t.finish();
     (
         Settings {
             policy,
@@ -173,6 +195,9 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
             node,
             parked_holds_lane,
             jobs_open_max,
+            keep,
+            audit_every,
+            audit_grace,
         },
         pages,
     )

@@ -54,7 +54,12 @@ fn the_manual_names_every_key_that_is_read_and_no_other() {
     let table: toml::Table = toml::from_str(&text).expect("the examples are TOML");
     let mut shown = std::collections::BTreeSet::new();
     keys_of(&table, "", &mut shown);
-    shown.retain(|k| !k.starts_with("delivery.last_send_by_schedule_s."));
+    let free = [
+        "delivery.last_send_by_schedule_s.",
+        "validator.rules.",
+        "partners.rules.",
+    ];
+    shown.retain(|k| !free.iter().any(|name| k.starts_with(name)));
     assert_eq!(asked, shown);
 }
 

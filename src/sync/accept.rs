@@ -15,12 +15,14 @@ use crate::sync::context::{self, Loaded};
 use crate::sync::dispatch::{CLINIC, Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
 use crate::sync::job::{Chain, VersionRef};
+use crate::sync::judge::Kept;
 use crate::sync::ports::{
     Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, RawState,
-    ResourceRow, StoreError, StoredVersion,
+    StoreError, StoredVersion,
 };
-use crate::sync::prepare::{self, prepare};
+use crate::sync::prepare::prepare;
 use crate::sync::pressure::Pressure;
+use crate::sync::resources;
 
 /// How often a decision is made anew when something moved under it.
 pub(super) const MOVES_MAX: usize = 5;
@@ -78,15 +80,16 @@ type Patients = HashMap<(TenantId, String, u64, bool), Arc<CheckedPart>>;
 
 /// Everything about a new version that does not depend on other jobs.
 pub(super) struct Work<'a> {
-    tenant: &'a Tenant,
+    pub(super) tenant: &'a Tenant,
     record: &'a Record,
-    version: VersionRef,
+    pub(super) version: VersionRef,
     body: Vec<u8>,
     hash: Hash,
     loaded: Loaded,
-    parts: Vec<CheckedPart>,
+    pub(super) parts: Vec<CheckedPart>,
     patient: Option<Arc<CheckedPart>>,
     warnings: Vec<Issue>,
+    kept: Kept,
     now: Time,
 }
 
@@ -136,7 +139,14 @@ impl Acceptor {
         for _ in 0..MOVES_MAX {
             // Made anew as well: what moved may be what the record leans on.
             let work = self
-                .work(tenant, record, body.clone(), hash, arrival.now)
+                .work(
+                    tenant,
+                    record,
+                    body.clone(),
+                    hash,
+                    &arrival.origin,
+                    arrival.now,
+                )
                 .await?;
             let work = match work {
                 Ok(work) => work,
@@ -224,6 +234,7 @@ impl Acceptor {
         record: &'a Record,
         body: Vec<u8>,
         hash: Hash,
+        origin: &str,
         now: Time,
     ) -> Result<Result<Work<'a>, Vec<Issue>>, StoreError> {
         let loaded = match context::load(self.house.store.as_ref(), &tenant.id, record).await? {
@@ -235,7 +246,11 @@ impl Acceptor {
         if any_error(&warnings) {
             return Ok(Err(warnings));
         }
-        let prepared = match prepare(&self.house.validator, record, &loaded.context, &env) {
+        let judge = self
+            .house
+            .judge(&tenant.id, record, &loaded.context, origin);
+        let validator = &self.house.validator;
+        let prepared = match prepare(validator, record, &loaded.context, &env, &judge) {
             Ok(prepared) => prepared,
             Err(issues) => return Ok(Err(issues)),
         };
@@ -251,6 +266,7 @@ impl Acceptor {
             parts: prepared.parts,
             patient,
             warnings,
+            kept: prepared.kept,
             now,
         }))
     }
@@ -275,7 +291,9 @@ impl Acceptor {
         if let Some(known) = lock().get(&name) {
             return Some(known.clone());
         }
-        let prepared = prepare(&self.house.validator, &record, context, &tenant.env(now)).ok()?;
+        let judge = self.house.judge(&tenant.id, &record, context, CLINIC);
+        let env = tenant.env(now);
+        let prepared = prepare(&self.house.validator, &record, context, &env, &judge).ok()?;
         let part = Arc::new(prepared.parts.into_iter().next()?);
         let mut patients = lock();
         if patients.len() >= PATIENTS_MAX {
@@ -343,7 +361,7 @@ impl Acceptor {
                 in_feed: arrival.origin != CLINIC,
             }),
             head: head.map(|h| h.record.version),
-            resources: rows(&work.parts),
+            resources: resources::rows(&work.parts),
             wakes_client: consent,
             confirms: arrival.confirms.clone(),
             crosswalk: arrival.crosswalk.clone(),
@@ -381,6 +399,7 @@ impl Acceptor {
             version: &work.version,
             loaded: &work.loaded,
             parts: &work.parts,
+            kept: &work.kept,
             patient: work.patient.as_deref(),
             retracted,
             earlier,
@@ -392,28 +411,6 @@ impl Acceptor {
             now: work.now,
         };
         dispatch(&self.house, &fresh).await
-    }
-
-    /// Members that older versions made and this one lacks, entered in error (contracts section 5).
-    pub(super) async fn retracted(&self, work: &Work<'_>) -> Result<Vec<CheckedPart>, StoreError> {
-        let stored = self
-            .house
-            .store
-            .resources(&work.tenant.id, &work.version.kind, &work.version.id)
-            .await?;
-        Ok(stored
-            .into_iter()
-            .filter(|row| !work.parts.iter().any(|p| p.part == row.part))
-            .filter_map(|row| {
-                let value = serde_json::from_slice(&row.bytes).ok()?;
-                let value = prepare::entered_in_error(value)?;
-                let checked = self.house.validator.certify(value, &[]).ok()?;
-                Some(CheckedPart {
-                    part: row.part,
-                    checked,
-                })
-            })
-            .collect())
     }
 }
 
@@ -482,19 +479,4 @@ fn chain_of(record: &Record, loaded: &Loaded, head: Option<&StoredVersion>) -> C
     begun_by
         .and_then(|order| loaded.chains.get(order).cloned())
         .unwrap_or_else(|| Chain(format!("{}/{}", record.kind(), record.id())))
-}
-
-fn rows(parts: &[CheckedPart]) -> Vec<ResourceRow> {
-    parts.iter().filter_map(row).collect()
-}
-
-fn row(part: &CheckedPart) -> Option<ResourceRow> {
-    let resource = part.checked.resource();
-    Some(ResourceRow {
-        resource_type: resource.get("resourceType")?.as_str()?.to_owned(),
-        id: resource.get("id")?.as_str()?.to_owned(),
-        part: part.part.clone(),
-        profiles: part.checked.profiles().join(","),
-        bytes: serde_json::to_vec(resource).ok()?,
-    })
 }

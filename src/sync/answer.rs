@@ -38,6 +38,12 @@ pub fn accepted(version: &VersionRef, dispatched: &Dispatched, warnings: &[Issue
     }))
 }
 
+/// What is kept beside a version that nobody is told of: what to know.
+#[must_use]
+pub fn warnings(warnings: &[Issue]) -> Vec<u8> {
+    bytes(&json!({"warnings": warnings}))
+}
+
 /// What the sender of a refused record is told.
 #[must_use]
 pub fn issues(issues: &[Issue]) -> Vec<u8> {

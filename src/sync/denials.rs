@@ -44,7 +44,14 @@ impl Acceptor {
                     break;
                 };
                 let Ok(work) = self
-                    .work(tenant, &record, head.body.clone(), head.hash, now)
+                    .work(
+                        tenant,
+                        &record,
+                        head.body.clone(),
+                        head.hash,
+                        &head.origin,
+                        now,
+                    )
                     .await?
                 else {
                     break;
@@ -84,11 +91,12 @@ impl Acceptor {
         &self,
         tenant: &Tenant,
         record: &Record,
+        origin: &str,
         now: Time,
     ) -> Result<Vec<Issue>, StoreError> {
         let body = serde_json::to_vec(&record.to_json()).unwrap_or_default();
         let hash = Acceptor::content_hash(tenant, &body);
-        let work = self.work(tenant, record, body, hash, now).await?;
+        let work = self.work(tenant, record, body, hash, origin, now).await?;
         Ok(work.err().unwrap_or_default())
     }
 

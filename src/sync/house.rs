@@ -11,10 +11,12 @@ use tokio::sync::Notify;
 use crate::clock::{Clock, Time};
 use crate::fhir::validate::Validator;
 use crate::ids::{Key, PartnerId, TenantId};
+use crate::issue::Issue;
 use crate::json::Limits;
 use crate::record::consent::Purpose;
-use crate::record::{Kind, MapEnv};
-use crate::sync::ports::{Partner, Store};
+use crate::record::{Context, Kind, MapEnv, Record};
+use crate::sync::judge::{Action, Judge, Rulings};
+use crate::sync::ports::{Keep, Partner, Store, Style};
 use crate::sync::retry::Policy;
 use crate::sync::room::Room;
 
@@ -108,6 +110,12 @@ pub struct Settings {
     pub parked_holds_lane: Vec<Kind>,
     /// Jobs of one partner that may be open.
     pub jobs_open_max: u64,
+    /// How long bodies are kept.
+    pub keep: Keep,
+    /// How often the store looks after itself.
+    pub audit_every: Duration,
+    /// How long what is due may lie untaken before the self-check calls it a fault.
+    pub audit_grace: Duration,
 }
 
 impl Default for Settings {
@@ -125,6 +133,9 @@ impl Default for Settings {
             node: "gateway".to_owned(),
             parked_holds_lane: Vec::new(),
             jobs_open_max: 5_000_000,
+            keep: Keep::default(),
+            audit_every: Duration::from_secs(300),
+            audit_grace: Duration::from_secs(900),
         }
     }
 }
@@ -138,7 +149,12 @@ pub struct Member {
     pub policy: Policy,
     /// How much may be on its way to it.
     pub room: Arc<Room>,
+    /// Its own words on rules of the validator.
+    pub rulings: Rulings,
 }
+
+/// Where what comes through the clinic's door comes from.
+pub const CLINIC: &str = "clinic";
 
 /// The house: everything that accepting and delivering needs.
 pub struct House {
@@ -152,6 +168,8 @@ pub struct House {
     pub store: Arc<dyn Store>,
     /// Compiled profiles.
     pub validator: Arc<Validator>,
+    /// Words on its rules, where a partner has none of its own.
+    pub rulings: Rulings,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Limits and clocks.
@@ -176,6 +194,66 @@ impl House {
         self.routes.iter().filter(move |r| {
             r.tenant == *tenant && r.relay_from.is_none() && r.kinds.contains(&kind)
         })
+    }
+
+    /// The partners that routes bring a kind of record to, each once with its routes, in the config's order. It
+    /// does not go back to whom it comes from.
+    #[must_use]
+    pub fn receivers<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        kind: Kind,
+        origin: &str,
+    ) -> Vec<(&'a Member, Vec<&'a Route>)> {
+        let mut out: Vec<(&Member, Vec<&Route>)> = Vec::new();
+        for route in self.routes_of(tenant, kind) {
+            let Some(member) = self.member(tenant, &route.to) else {
+                continue;
+            };
+            let facts = member.partner.facts();
+            // The clinic's own system has what it handed in itself.
+            if facts.id.as_str() == origin || (origin == CLINIC && facts.style == Style::Clinic) {
+                continue;
+            }
+            match out
+                .iter_mut()
+                .find(|(m, _)| m.partner.facts().id == facts.id)
+            {
+                Some((_, routes)) => routes.push(route),
+                None => out.push((member, vec![route])),
+            }
+        }
+        out
+    }
+
+    /// What becomes of an issue where one partner is concerned: by its own word on the rule, else the house's.
+    #[must_use]
+    pub fn action(&self, member: &Member, issue: &Issue) -> Action {
+        match member.rulings.on(&issue.rule) {
+            Some(_) => member.rulings.action(issue),
+            None => self.rulings.action(issue),
+        }
+    }
+
+    /// Who has a word on a record: the house, and the partners that take it.
+    #[must_use]
+    pub fn judge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &Record,
+        context: &Context,
+        origin: &str,
+    ) -> Judge<'a> {
+        let receivers = self.receivers(tenant, record.kind(), origin);
+        let taking = receivers
+            .into_iter()
+            .filter(|(member, _)| member.partner.takes(record, context));
+        Judge {
+            house: &self.rulings,
+            receivers: taking
+                .map(|(member, _)| (&member.partner.facts().id, &member.rulings))
+                .collect(),
+        }
     }
 
     /// The relays of what a partner sends.

@@ -5,11 +5,12 @@
 
 use serde_json::Value;
 
-use crate::issue::{Issue, any_error};
+use crate::issue::Issue;
 use crate::record::{FromFhir, Kind, Record, contract};
 use crate::sync::accept::{Accepted, Acceptor, Arrival};
 use crate::sync::house::Route;
 use crate::sync::inbound::{Fate, Inbound, Message};
+use crate::sync::judge::Action;
 use crate::sync::ports::{CrosswalkRow, StoreError};
 use crate::sync::relay_law;
 use crate::sync::relaying::Carried;
@@ -103,8 +104,9 @@ impl Inbound {
         for (n, news) in all.iter().enumerate() {
             let found = match news {
                 News::Record(record, _) => {
+                    let from = message.member.partner.facts().id.as_str();
                     self.acceptor
-                        .wrong(message.tenant, record, message.now)
+                        .wrong(message.tenant, record, from, message.now)
                         .await?
                 }
                 News::Relay(n, client) => {
@@ -151,8 +153,10 @@ impl Inbound {
             return Ok(News::Companion);
         }
         let issues = self.house().validator.check(resource, &[]);
-        if any_error(&issues) {
-            return Ok(News::Wrong(issues));
+        let action = |issue: &Issue| self.house().action(message.member, issue);
+        if issues.iter().any(|issue| action(issue) >= Action::Park) {
+            let told = issues.into_iter().filter(|i| action(i) != Action::Ignore);
+            return Ok(News::Wrong(told.collect()));
         }
         self.record(message, kind, resources, n).await
     }

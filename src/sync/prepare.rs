@@ -6,10 +6,11 @@
 
 use serde_json::Value;
 
-use crate::fhir::validate::Validator;
-use crate::issue::{Issue, any_error};
+use crate::fhir::validate::{Checked, Validator};
+use crate::issue::{Issue, Severity, any_error};
 use crate::record::map::Made;
 use crate::record::{Context, MapEnv, Mapped, MappedResource, Record};
+use crate::sync::judge::{Judge, Kept};
 use crate::sync::ports::CheckedPart;
 
 /// A record, mapped and checked.
@@ -19,9 +20,11 @@ pub struct Prepared {
     pub parts: Vec<CheckedPart>,
     /// What did not keep it out; paths are JSON pointers into the record where they can be.
     pub warnings: Vec<Issue>,
+    /// Whom the rules keep it from, although it is accepted.
+    pub kept: Kept,
 }
 
-/// Maps and checks a record.
+/// Maps and checks a record; what becomes of what is wrong is the judge's to say.
 ///
 /// # Errors
 /// All issues, errors among them; paths are JSON pointers into the record where they can be.
@@ -30,6 +33,7 @@ pub fn prepare(
     record: &Record,
     context: &Context,
     env: &MapEnv,
+    judge: &Judge<'_>,
 ) -> Result<Prepared, Vec<Issue>> {
     let mapped = record.to_fhir(context, env);
     let Mapped {
@@ -41,8 +45,10 @@ pub fn prepare(
     if any_error(&issues) {
         return Err(issues);
     }
+    issues.retain(|i| i.severity == Severity::Warning);
     let labels = crate::consent::labels(record, context);
     let mut parts = Vec::with_capacity(resources.len());
+    let mut kept = Kept::new();
     for MappedResource {
         part,
         profile,
@@ -50,51 +56,66 @@ pub fn prepare(
     } in resources
     {
         crate::consent::apply_labels(&mut value, &labels);
-        match certify(validator, value, profile) {
-            Ok((checked, warnings)) => {
-                issues.extend(warnings.into_iter().map(|i| at_source(i, &part, &made)));
+        let found = match certify(validator, value, profile, &|i| !judge.refuses(i)) {
+            Ok((checked, found)) => {
+                let part = part.clone();
                 parts.push(CheckedPart { part, checked });
+                found
             }
-            Err(found) => {
-                issues.extend(found.into_iter().map(|i| at_source(i, &part, &made)));
-            }
+            Err(found) => found,
+        };
+        let (told, from) = judge.weigh(found);
+        issues.extend(told.into_iter().map(|i| at_source(i, &part, &made)));
+        for (partner, action) in from {
+            let own = kept.entry(partner).or_insert(action);
+            *own = action.max(*own);
         }
     }
     if any_error(&issues) {
         return Err(issues);
     }
-    // That a narrative is good practice (dom-6) is no news of this record.
-    issues.retain(|i| i.severity == crate::issue::Severity::Warning && i.rule != "dom-6");
     Ok(Prepared {
         parts,
         warnings: issues,
+        kept,
     })
 }
 
-/// Checks both forms of a resource and seals it. The logical one is not run through where no rule looks at
-/// what it lacks.
+/// Checks both forms of a resource and seals it, if all that is wrong may pass. Beside it what was found in
+/// either form, as bad as it is by itself. The logical form is not run through where no rule looks at what
+/// it lacks.
+///
+/// # Errors
+/// All issues of the form that may not.
 pub(super) fn certify(
     validator: &Validator,
     value: Value,
     profile: Option<&'static str>,
-) -> Result<(crate::fhir::validate::Checked, Vec<Issue>), Vec<Issue>> {
+    passes: &dyn Fn(&Issue) -> bool,
+) -> Result<(Checked, Vec<Issue>), Vec<Issue>> {
     let profiles: Vec<&str> = profile.into_iter().collect();
-    if validator.sees_literal(&value, &profiles) {
-        let mut logical = value.clone();
-        if degrade(&mut logical) {
-            let issues = validator.check(&logical, &profiles);
-            if any_error(&issues) {
-                return Err(issues);
+    let more = match validator.sees_literal(&value, &profiles) {
+        true => {
+            let mut logical = value.clone();
+            match degrade(&mut logical) {
+                true => validator.check(&logical, &profiles),
+                false => Vec::new(),
             }
         }
+        false => Vec::new(),
+    };
+    if !more.iter().all(passes) {
+        return Err(more);
     }
-    match validator.certify(value, &profiles) {
-        Ok(checked) => {
-            let warnings = checked.warnings().to_vec();
-            Ok((checked, warnings))
+    let (checked, mut found) = validator
+        .certify_by(value, &profiles, passes)
+        .map_err(|(_, issues)| issues)?;
+    for issue in more {
+        if !found.contains(&issue) {
+            found.push(issue);
         }
-        Err((_, issues)) => Err(issues),
     }
+    Ok((checked, found))
 }
 
 /// Takes the literal reference out of every Reference that has an identifier beside it, except to

@@ -84,11 +84,14 @@ reasons! {
     CancelSilent = "cancel-silent", "the pharmacy did not answer the cancel in time", "the prescriber and the pharmacy", "nothing, until a person decides";
 
     Unclear = "unclear", "it may or may not have been processed, and the partner cannot be asked", "a person: call the partner", "nothing, until a person decides";
+    Restored = "restored", "the database was restored from a backup, and this may have been sent before that", "a person: call the partner", "nothing, until a person decides";
     Exhausted = "exhausted", "the schedule is used up", "the administrator", "nothing, until a person decides";
     PastDeadline = "past-deadline", "the last time to send a new prescription has passed", "the prescriber", "nothing, until a person decides";
     Integrity = "integrity", "the stored bytes are not those that were accepted", "the administrator", "nothing, until a person decides";
     SignatureChanged = "signature-changed", "the signed content is not what the signature covers", "the prescriber", "nothing, until a new version is signed";
     UnknownDrug = "unknown-drug", "a drug without a known code names a controlled ingredient", "the prescriber", "nothing, until a new version is signed";
+    RuleParks = "rule-parks", "a rule of validation has it looked at by a person before it goes to this partner", "a person: see the warnings of its version", "sends it if a person presses Retry";
+    RuleBlocks = "rule-blocks", "a rule of validation keeps it from this partner", "the sender: see the warnings of its version", "nothing, until there is a new version";
 
     NothingThere = "nothing-there", "there was nothing at the partner to take back", "nobody", "nothing";
     CancelledInChain = "cancelled-in-chain", "it was cancelled before it left", "nobody", "nothing";

@@ -8,7 +8,6 @@
 use serde_json::Value;
 
 use crate::clock::{Instant, Time};
-use crate::fhir::validate::Checked;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::issue::Issue;
 use crate::record::{Context, Kind, Record, contract};
@@ -17,6 +16,7 @@ use crate::sync::chain::{self, NewFacts, Planned, Standing};
 use crate::sync::gate::Word;
 use crate::sync::house::{House, Member, Route, Tenant};
 use crate::sync::job::{Chain, ChainJob, LaneKey, NewJob, Purpose, State, VersionRef};
+use crate::sync::judge::{self, Action, Relays};
 use crate::sync::ports::{
     Admission, Admitted, CheckedPart, Denial, NewVersion, Outgoing, ResourceRow, StoreError,
     StoredVersion, Style,
@@ -122,27 +122,37 @@ impl Acceptor {
             Err(issue) => return Ok(Err(issue)),
         };
         let house = self.house();
-        let certified = certify(house, &known.relayed.resource);
+        let resource = known.relayed.resource.clone();
+        let (checked, found) = match prepare::certify(&house.validator, resource, None, &|_| true) {
+            Ok(certified) => certified,
+            Err(issues) => return Ok(Ok(Some((self.admission_of(carried, &known), issues)))),
+        };
+        let part = CheckedPart {
+            part: String::new(),
+            checked,
+        };
         let mut wrong = Vec::new();
         let mut admission = self.admission_of(carried, &known);
+        let source = house.member(&carried.tenant.id, carried.source);
         for (member, routes) in receivers(house, carried) {
-            let checked = match &certified {
-                Ok(checked) => checked.clone(),
-                Err(_) if routes.iter().all(|r| r.relay_as_is) => house
-                    .validator
-                    .certify_as_it_is(known.relayed.resource.clone()),
-                Err(issues) => {
-                    if wrong.is_empty() {
-                        wrong.clone_from(issues); // once, however many receivers it is for
-                    }
-                    continue;
+            let (refused, kept) = Relays {
+                source: source.map(|source| &source.rulings),
+                receiver: &member.rulings,
+                as_it_is: routes.iter().all(|r| r.relay_as_is),
+                house: &house.rulings,
+            }
+            .weigh(&found);
+            if !refused.is_empty() {
+                if wrong.is_empty() {
+                    wrong = refused; // once, however many receivers it is for
                 }
-            };
-            let part = CheckedPart {
-                part: String::new(),
-                checked,
-            };
-            if let Err(issues) = one(carried, &known, member, &routes, &part, &mut admission) {
+                continue;
+            }
+            if kept.is_some() {
+                admission.given.body = super::answer::warnings(&found);
+            }
+            let to = (member, routes.as_slice(), kept);
+            if let Err(issues) = one(carried, &known, to, &part, &mut admission) {
                 wrong.extend(issues);
             }
         }
@@ -281,8 +291,7 @@ impl Acceptor {
 fn one(
     carried: Carried<'_>,
     known: &Known,
-    member: &Member,
-    routes: &[&Route],
+    (member, routes, kept): (&Member, &[&Route], Option<Action>),
     part: &CheckedPart,
     admission: &mut Admission,
 ) -> Outcome {
@@ -334,9 +343,17 @@ fn one(
         };
         let message = MessageId::fresh(carried.now);
         let guarded = facts.style != Style::Clinic && labels.personal && labels.part2;
-        admission.jobs.push(job(
+        let mut made = job(
             carried, known, member, part, &planned, &message, notice, guarded,
-        )?);
+        )?;
+        if let Some(action) = kept
+            && made.state == State::Waiting
+            && made.purpose != Purpose::Cancel
+        {
+            made.state = State::Parked;
+            made.reason = Some(judge::reason(action));
+        }
+        admission.jobs.push(made);
     }
     admission.transitions.extend(plan.transitions);
     Ok(())
@@ -410,11 +427,6 @@ fn job(
         policy: serde_json::to_string(&member.policy).unwrap_or_default(),
         effects,
     })
-}
-
-/// Both forms, with references and with identifiers in their place, against base R4.
-fn certify(house: &House, resource: &Value) -> Result<Checked, Vec<Issue>> {
-    prepare::certify(&house.validator, resource.clone(), None).map(|(checked, _)| checked)
 }
 
 /// The partners that this source's relays of this type lead to.

@@ -157,7 +157,7 @@ impl Worker {
         }
         self.inbound.resume(now.minus(LEFT_AFTER)).await?;
         self.probe().await?;
-        house.store.prune(now).await?;
+        house.store.prune(now, &house.settings.keep).await?;
         Ok(())
     }
 

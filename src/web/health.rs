@@ -164,6 +164,11 @@ fn gauges(status: &Status, now: Time) -> String {
         plain(status.denials_open),
     );
     family(
+        "gateway_audit_findings",
+        "Faults that the last self-check found.",
+        plain(count(&status.audited.findings)),
+    );
+    family(
         "gateway_inbound_parked",
         "Inbound messages that could not be understood.",
         plain(count(&status.parked_raw)),

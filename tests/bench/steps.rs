@@ -11,6 +11,7 @@ use fhir_gateway::ids::MessageId;
 use fhir_gateway::json::{self, Limits};
 use fhir_gateway::record::{Context, Kind, MapEnv, Record, contract};
 use fhir_gateway::sync::job::Purpose;
+use fhir_gateway::sync::judge::{Judge, Rulings};
 use fhir_gateway::sync::ports::{CheckedPart, Outgoing, Partner};
 use fhir_gateway::sync::prepare::prepare;
 use fhir_gateway::web::TokenHash;
@@ -74,12 +75,18 @@ impl Bench {
         let validator = Validator::standard();
         let compiled_ms = (clock.monotonic() - begun).as_secs_f64() * 1e3;
         let env = tenant.env(clock.now());
+        let rulings = Rulings::house();
+        let judge = Judge {
+            house: &rulings,
+            receivers: Vec::new(),
+        };
         let cases = twenty()
             .iter()
             .map(|(kind, whole)| {
                 let record = contract::parse(*kind, &whole["record"]).expect("a record");
                 let context = contract::parse_context(&whole["context"]).expect("a context");
-                let prepared = prepare(&validator, &record, &context, &env).expect("checked");
+                let prepared = prepare(&validator, &record, &context, &env, &judge);
+                let prepared = prepared.expect("checked");
                 Case {
                     kind: *kind,
                     bytes: serde_json::to_vec(&whole["record"]).expect("JSON"),
@@ -115,8 +122,13 @@ impl Bench {
         let map = time(&|c| {
             black_box(c.record.to_fhir(&c.context, &self.env));
         });
+        let rulings = Rulings::house();
+        let judge = Judge {
+            house: &rulings,
+            receivers: Vec::new(),
+        };
         let prepared = time(&|c| {
-            let done = prepare(&self.validator, &c.record, &c.context, &self.env);
+            let done = prepare(&self.validator, &c.record, &c.context, &self.env, &judge);
             black_box(done.expect("checked"));
         });
         let message = MessageId::fresh(self.env.now);

@@ -175,3 +175,36 @@ fn what_was_accepted_is_there_after_a_kill() {
     child.kill().expect("a kill");
     child.wait().expect("an end");
 }
+
+#[test]
+fn a_backup_is_made_while_it_runs_and_put_back_when_it_does_not() {
+    let site = Site::new("backup");
+    let record = fixture("client", "C-1001").to_string();
+    let (mut child, url) = site.serve();
+    let to = format!("{url}/records/client");
+    let json = "content-type: application/json";
+    let first = site.request(&["-H", json, "--data-binary", &record, &to]);
+    assert!(first.status.success());
+    let made = run(&["backup", "--config", "gateway.toml", "b.db"], &site.0);
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert_eq!(made.status.code(), Some(0), "{said}");
+    let restore = ["restore", "--config", "gateway.toml", "b.db", "--replace"];
+    let refused = run(&restore, &site.0);
+    assert_ne!(refused.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("stop it first"), "{said}");
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+    let done = run(&restore, &site.0);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains("hand in again"), "{said}");
+    let (mut child, url) = site.serve();
+    let story = site
+        .request(&[&format!("{url}/records/client/C-1001")])
+        .stdout;
+    let story: Value = serde_json::from_slice(&story).expect("JSON");
+    assert_eq!(story["version"], 1);
+    child.kill().expect("a kill");
+    child.wait().expect("an end");
+}

@@ -24,6 +24,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("app", 6),
     ("cli", 6),
     ("config", 6),
+    ("definitions", 6),
     ("demo", 6),
     ("telemetry", 6),
 ];
@@ -47,7 +48,7 @@ const KEPT: &[(&str, &[&str])] = &[
     ("hyper", &["web", "demo"]),
     ("hyper_util", &["web", "demo"]),
     ("rusqlite", &["store"]),
-    ("anyhow", &["app", "cli", "demo"]),
+    ("anyhow", &["app", "cli", "definitions", "demo"]),
     ("clap", &["cli", "demo"]),
 ];
 
@@ -61,6 +62,7 @@ const DECIDING: &[&str] = &[
     "sync/chain.rs",
     "sync/overtaken.rs",
     "sync/job.rs",
+    "sync/judge.rs",
     "sync/reason.rs",
     "sync/retry.rs",
     "sync/verdict.rs",

@@ -3,12 +3,11 @@
 //! | what | file |
 //! | --- | --- |
 //! | the command | here |
-//! | the folder, its lock file, and where else a package may stand | `folder` |
+//! | the folder, its lock file, and where else a package may stand | `crate::definitions::folder` |
 //! | a registry, by npm's protocol | `registry` |
 //!
 //! A package is kept as it came, under its hash; one whose bytes changed since is refused.
 
-pub(super) mod folder;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -18,9 +17,9 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use self::folder::{Folder, Name};
 use self::registry::Registry;
-use super::definitions;
+use crate::definitions::folder::{Folder, Name};
+use crate::definitions::{self, folder};
 use crate::fhir::package::{Caps, Package};
 use crate::fhir::validate::Validator;
 

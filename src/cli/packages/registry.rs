@@ -11,8 +11,8 @@ use base64::Engine as _;
 use serde_json::Value;
 use sha2::{Digest as _, Sha512};
 
-use super::folder::Name;
 use crate::clock::{Clock as _, System};
+use crate::definitions::folder::{Name, order};
 use crate::json::{self, Limits};
 use crate::partner::wire::{Ask, Http, HttpSettings};
 
@@ -118,14 +118,4 @@ impl Registry {
         );
         Ok(heard.body)
     }
-}
-
-/// A version to be ordered by: its numbers; a pre-release comes before its release.
-pub(super) fn order(version: &str) -> (Vec<u64>, bool) {
-    let (numbers, release) = match version.split_once('-') {
-        Some((numbers, _)) => (numbers, false),
-        None => (version, true),
-    };
-    let numbers = numbers.split('.').map(|part| part.parse().unwrap_or(0));
-    (numbers.collect(), release)
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use sha2::Digest as _;
 
-use super::folder::{Folder, Name};
 use super::*;
 
 /// A package's archive.

@@ -14,6 +14,9 @@ use crate::clock::Time;
 pub struct Limits {
     /// Steps: items looked at, and operators applied.
     pub steps_max: u64,
+    /// Operators that are evaluated inside each other: what the parser lets through, and `repeat` and `resolve` in
+    /// it. The stack of a thread of 2 MiB carries the default.
+    pub depth_max: u32,
     /// Items of one collection.
     pub items_max: usize,
     /// Bytes of one text that is made.
@@ -26,6 +29,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             steps_max: 10_000_000,
+            depth_max: 400,
             items_max: 200_000,
             text_max: 4 << 20,
             regex_max: 4 << 20,

@@ -77,9 +77,6 @@ pub(super) struct Run<'a> {
     depth: Cell<u32>,
 }
 
-/// Nested evaluation, in operators: what the parser lets through, and `repeat` and `resolve` in it.
-const DEPTH_MAX: u32 = 400;
-
 impl<'a> Run<'a> {
     pub(super) fn new(env: &'a Env<'a>, focus: Node<'a>) -> Self {
         Run {
@@ -125,7 +122,7 @@ impl<'a> Run<'a> {
     pub(super) fn each(&self, op: &'a Op, scope: &Scope<'a, '_>, sink: &mut Sink<'_, 'a>) -> Flow {
         self.spend(1)?;
         let depth = self.depth.get();
-        if depth >= DEPTH_MAX {
+        if depth >= self.env.limits.depth_max {
             return Err(PathError::limit(
                 "the evaluation is nested deeper than the limit",
             ));

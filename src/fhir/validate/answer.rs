@@ -91,7 +91,7 @@ impl<'a> Check<'a> {
                 self.say(
                     Severity::Information,
                     "not-supported",
-                    "not-checked",
+                    "questionnaire-not-checked",
                     at,
                     words,
                 );

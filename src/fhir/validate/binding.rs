@@ -1,6 +1,6 @@
-//! Rules `binding-required`, `binding-extensible`, `code-unknown`, `unit-unknown`,
-//! `system-relative`; `not-checked` where nobody here can
-//! tell. Preferred sets are not asked.
+//! Rules `binding-required`, `binding-extensible`, `binding-preferred`, `code-unknown`, `unit-unknown`,
+//! `system-relative`; `binding-not-checked` where nobody here can tell whether a code is in a required or
+//! extensible set. A preferred set that cannot be told is passed over: nothing depends on it.
 
 use serde_json::Value;
 
@@ -15,35 +15,35 @@ use crate::issue::Severity;
 impl Check<'_> {
     /// A bound value: a code, a Coding, a CodeableConcept, a Quantity, a string or URI.
     pub(super) fn binding(&mut self, binding: &Binding, value: &Value, at: &At<'_>) {
-        let required = binding.strength == Strength::Required;
-        if !required && binding.strength != Strength::Extensible {
-            return;
-        }
         // Units are given by sets that lag behind practice (oxygen flow in L/min beside a vital sign):
         // a unit outside of its set is told, and keeps nothing out.
         let quantity = value.get("value").is_some();
-        match (self.answer(&binding.set, value), required && !quantity) {
-            (Answer::In, _) => {}
-            (Answer::Out, true) => {
-                let words = format!("no code of the required value set {}", binding.set);
-                self.error("code-invalid", "binding-required", at, words);
+        let answer = self.answer(&binding.set, value);
+        let (severity, rule, strength) = match (binding.strength, answer) {
+            (_, Answer::In) | (Strength::Example, _) | (Strength::Preferred, Answer::Unknown) => {
+                return;
             }
-            (Answer::Out, false) => {
-                let words = format!("no code of the extensible value set {}", binding.set);
-                self.say(
-                    Severity::Warning,
-                    "code-invalid",
-                    "binding-extensible",
-                    at,
-                    words,
+            (Strength::Required | Strength::Extensible, Answer::Unknown) => {
+                let words = format!(
+                    "not checked: the codes of the value set {} are not all here",
+                    binding.set
                 );
+                let rule = "binding-not-checked";
+                self.say(Severity::Information, "not-supported", rule, at, words);
+                return;
             }
-            (Answer::Unknown, true) => {
-                let words = format!("not checked: {} cannot be decided here", binding.set);
-                self.say(Severity::Warning, "not-supported", "not-checked", at, words);
+            (Strength::Required, Answer::Out) if !quantity => {
+                (Severity::Error, "binding-required", "required")
             }
-            (Answer::Unknown, false) => {}
-        }
+            (Strength::Required | Strength::Extensible, Answer::Out) => {
+                (Severity::Warning, "binding-extensible", "extensible")
+            }
+            (Strength::Preferred, Answer::Out) => {
+                (Severity::Information, "binding-preferred", "preferred")
+            }
+        };
+        let words = format!("no code of the {strength} value set {}", binding.set);
+        self.say(severity, "code-invalid", rule, at, words);
     }
 
     /// A code that only has extensions is no code of a required set.

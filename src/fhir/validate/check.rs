@@ -12,7 +12,7 @@ use super::model::{Model, Profile};
 use super::terminology::Terminology;
 use super::vitals;
 use crate::clock::{Clock, Time};
-use crate::fhir::path::{TypeId, Types};
+use crate::fhir::path::{Limits, TypeId, Types};
 use crate::issue::{Issue, Severity};
 
 /// What all runs share.
@@ -32,6 +32,8 @@ pub(super) struct Core {
     pub known_extensions_only: bool,
     /// Whether addresses of example hosts pass.
     pub example_addresses: bool,
+    /// What one invariant may take at most.
+    pub limits: Limits,
     /// Who tells the time, where anybody does.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -99,6 +101,7 @@ impl<'a> Check<'a> {
         at: &At<'_>,
         words: impl Into<std::borrow::Cow<'static, str>>,
     ) {
+        debug_assert!(super::rules::named(rule).is_some(), "no such rule: {rule}");
         let mut issue = Issue::error(code, rule, at.text(), words);
         issue.severity = severity;
         if let Some(profile) = &self.profile {

@@ -2,7 +2,7 @@
 //!
 //! An expression is compiled when it is first needed. What it says of an object that has none of the
 //! elements that its text names is worked out once, so that most objects cost a look at their keys.
-//! What cannot be decided here is `not-checked`. Some invariants stand on every element or are costly as
+//! What cannot be decided here is `invariant-not-checked`. Some invariants stand on every element or are costly as
 //! written, and have code of their own: `ele-1`, `ext-1`, `ref-1`, `dom-3`.
 
 use std::sync::OnceLock;
@@ -62,6 +62,15 @@ impl Invariant {
             guard: OnceLock::new(),
             quiet: OnceLock::new(),
         })
+    }
+
+    /// How bad it is where it does not hold.
+    pub(super) fn severity(&self) -> Severity {
+        if self.error {
+            Severity::Error
+        } else {
+            Severity::Warning
+        }
     }
 
     /// Reads an expression of R4's own as it is meant.
@@ -224,7 +233,13 @@ impl<'a> Check<'a> {
                     _ => Severity::Warning,
                 };
                 let words = format!("not checked: invariant {}, {error}", invariant.key);
-                self.say(severity, "not-supported", "not-checked", at, words);
+                self.say(
+                    severity,
+                    "not-supported",
+                    "invariant-not-checked",
+                    at,
+                    words,
+                );
             }
         }
     }
@@ -240,7 +255,8 @@ impl<'a> Check<'a> {
         let env = Env::new(&self.core.types)
             .resource(self.current)
             .root(self.root)
-            .host(&around);
+            .host(&around)
+            .limits(self.core.limits);
         let env = match self.core.now() {
             Some(now) => env.now(now),
             None => env,
@@ -255,9 +271,7 @@ impl<'a> Check<'a> {
             format!("{} (does not hold: {})", invariant.human, invariant.text)
         };
         let mut issue = Issue::error("invariant", invariant.key.to_string(), at.text(), words);
-        if !invariant.error {
-            issue.severity = Severity::Warning;
-        }
+        issue.severity = invariant.severity();
         if let Some(profile) = &self.profile {
             issue = issue.of(profile.to_string());
         }

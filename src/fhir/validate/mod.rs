@@ -12,7 +12,7 @@
 //! | `max-length`, `type-profile` | `profile` |
 //! | `cardinality-min`, `cardinality-max` | `cardinality` |
 //! | `fixed`, `pattern` | `fixed_pattern` |
-//! | `binding-required`, `binding-extensible`, `code-unknown`, `unit-unknown`, `system-relative`, `not-checked` | `binding` |
+//! | `binding-required`, `-extensible`, `-preferred`, `-not-checked`, `code-unknown`, `unit-unknown`, `system-relative` | `binding` |
 //! | `reference-target`, `-contained`, `-profile`, `-form`, `-aggregation` | `reference` |
 //! | `slice-min`, `slice-max`, `slice-closed`, `slice-order` | `slicing` |
 //! | `extension-url`, `extension-context`, `extension-modifier`, `extension-unknown` | `extension` |
@@ -27,7 +27,8 @@
 //! | `definition-path` | `definition` |
 //! | `control-character`, `example-address` | `structure` |
 //!
-//! Paths are FHIRPath (`Patient.name[0].family`); what is missing is noted at the element that lacks
+//! All of them, with what they ask for, stand in [`rules`]; what cannot be told here is a `…-not-checked` of its
+//! own. Paths are FHIRPath (`Patient.name[0].family`); what is missing is noted at the element that lacks
 //! it. No message holds a value.
 
 mod answer;
@@ -55,6 +56,7 @@ mod quantity;
 mod questionnaire;
 mod range;
 mod reference;
+pub mod rules;
 mod schema;
 mod slicing;
 mod structure;
@@ -78,7 +80,7 @@ use self::terminology::Terminology;
 use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
-use super::path::Types;
+use super::path::{Limits as PathLimits, Types};
 use crate::clock::Clock;
 use crate::issue::{Issue, Severity, any_error};
 use crate::json::{self, Limits};
@@ -142,6 +144,8 @@ pub struct Options {
     pub known_extensions_only: bool,
     /// Whether addresses of example hosts (`example.org`) pass. By default they do.
     pub example_addresses: bool,
+    /// What one invariant may take at most.
+    pub limits: PathLimits,
     /// Who tells the time, for what a definition says of now. Without it such rules are not checked.
     pub clock: Option<Arc<dyn Clock>>,
 }
@@ -160,6 +164,7 @@ impl Default for Options {
             vital_signs: true,
             known_extensions_only: false,
             example_addresses: true,
+            limits: PathLimits::default(),
             clock: None,
         }
     }
@@ -232,6 +237,7 @@ impl Validator {
                 vital_signs: options.vital_signs,
                 known_extensions_only: options.known_extensions_only,
                 example_addresses: options.example_addresses,
+                limits: options.limits,
                 clock: options.clock.clone(),
             },
             unusable,
@@ -306,31 +312,41 @@ impl Validator {
         resource: Value,
         profiles: &[&str],
     ) -> Result<Checked, (Value, Vec<Issue>)> {
-        let issues = self.check(&resource, profiles);
-        if any_error(&issues) {
-            return Err((resource, issues));
-        }
-        let profiles = self.passed(&resource, profiles);
-        Ok(Checked {
-            resource,
-            profiles,
-            warnings: issues,
-        })
+        self.certify_by(resource, profiles, &|issue| !issue.is_error())
+            .map(|(checked, _)| checked)
     }
 
-    /// Seals a resource whatever is wrong with it: it passed nothing, and every fault is a warning.
-    /// For relays whose route says that what comes in goes on as it is.
-    #[must_use]
-    pub fn certify_as_it_is(&self, resource: Value) -> Checked {
-        let mut warnings = self.check(&resource, &[]);
-        for issue in &mut warnings {
+    /// Checks and, if all that is wrong may pass, seals: what `passes` lets through is a warning at most, and with an
+    /// error let through the resource passed no profile. A fault of form ([`rules::is_form`]) never passes,
+    /// whoever says so. Beside it all issues as they were found.
+    ///
+    /// # Errors
+    /// The resource itself, unchanged, with all its issues.
+    pub fn certify_by(
+        &self,
+        resource: Value,
+        profiles: &[&str],
+        passes: &dyn Fn(&Issue) -> bool,
+    ) -> Result<(Checked, Vec<Issue>), (Value, Vec<Issue>)> {
+        let issues = self.check(&resource, profiles);
+        let stays = |issue: &Issue| rules::is_form(issue) || !passes(issue);
+        if issues.iter().any(stays) {
+            return Err((resource, issues));
+        }
+        let profiles = match any_error(&issues) {
+            true => Vec::new(),
+            false => self.passed(&resource, profiles),
+        };
+        let mut warnings = issues.clone();
+        for issue in warnings.iter_mut().filter(|issue| issue.is_error()) {
             issue.severity = Severity::Warning;
         }
-        Checked {
+        let checked = Checked {
             resource,
-            profiles: Vec::new(),
+            profiles,
             warnings,
-        }
+        };
+        Ok((checked, issues))
     }
 
     /// The base type and the known profiles, asked or claimed, as `url|version`.

@@ -139,6 +139,18 @@ impl Primitive {
         if fits { Ok(()) } else { Err(self.wanted()) }
     }
 
+    /// Whether a value is of the JSON kind that the type is written as.
+    pub(super) fn is_of_kind(self, value: &Value) -> bool {
+        match self {
+            Primitive::Boolean => value.is_boolean(),
+            Primitive::Decimal
+            | Primitive::Integer
+            | Primitive::PositiveInt
+            | Primitive::UnsignedInt => value.is_number(),
+            _ => value.is_string(),
+        }
+    }
+
     fn wanted(self) -> &'static str {
         match self {
             Primitive::Id => "an id is 1 to 64 letters, digits, hyphens and dots",

@@ -1,5 +1,5 @@
 //! Rules `questionnaire-*`: a QuestionnaireResponse beside the Questionnaire that it answers, where that
-//! was loaded (`not-checked` otherwise): links and their order, enabled and required items, how many
+//! was loaded (`questionnaire-not-checked` otherwise): links and their order, enabled and required items, how many
 //! answers, their type, options, limits. What an answer may be is in `answer`.
 
 use std::cmp::Ordering;
@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
             self.say(
                 Severity::Information,
                 "not-supported",
-                "not-checked",
+                "questionnaire-not-checked",
                 &here,
                 words,
             );

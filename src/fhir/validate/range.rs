@@ -71,7 +71,7 @@ impl Check<'_> {
                 self.say(
                     Severity::Information,
                     "not-supported",
-                    "not-checked",
+                    "value-not-checked",
                     at,
                     words,
                 );

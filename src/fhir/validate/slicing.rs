@@ -1,4 +1,4 @@
-//! Rules `slice-min`, `slice-max`, `slice-closed`, `slice-order`, and `not-checked` where a slice's
+//! Rules `slice-min`, `slice-max`, `slice-closed`, `slice-order`, and `slice-not-checked` where a slice's
 //! members cannot be told.
 //!
 //! Members are known by their discriminators only. A value that is in no slice is fine in an open
@@ -79,7 +79,7 @@ impl<'a> Check<'a> {
                     self.say(
                         Severity::Warning,
                         "not-supported",
-                        "not-checked",
+                        "slice-not-checked",
                         &named,
                         words,
                     );

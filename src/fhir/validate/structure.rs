@@ -151,7 +151,11 @@ impl<'a> Check<'a> {
             Content::Primitive(primitive) => {
                 if let Some(value) = value {
                     if let Err(words) = primitive.check(value) {
-                        self.error("value", primitive.rule(), at, words);
+                        let code = match primitive.is_of_kind(value) {
+                            true => "value",
+                            false => "structure",
+                        };
+                        self.error(code, primitive.rule(), at, words);
                     } else if primitive == Primitive::Xhtml {
                         self.narrative(value, at);
                     } else if !self.core.example_addresses

@@ -106,6 +106,15 @@ impl MedicationRequest {
         })
     }
 
+    /// Whether it may have been signed by then; a day counts from its beginning.
+    #[must_use]
+    pub fn signed_by(&self, then: Time, zone: &TimeZone) -> bool {
+        self.signed().is_some_and(|signed| match signed {
+            Signed::At(instant) => instant.time() <= then,
+            Signed::On(date) => date <= then.date_in(zone),
+        })
+    }
+
     /// The day of issue in `zone`: SCRIPT's `WrittenDate`.
     #[must_use]
     pub fn signed_date(&self, zone: &TimeZone) -> Option<Date> {

@@ -207,6 +207,18 @@ fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusql
     })
 }
 
+/// Whether a lane is held back in its row and by nothing else.
+pub(super) fn is_forgotten(
+    connection: &Connection,
+    lane: Lane<'_>,
+    now: i64,
+) -> rusqlite::Result<bool> {
+    Ok(match first(connection, lane)? {
+        Some(head) => mode(connection, lane, &head, now)? != mode::HELD_BACK,
+        None => false,
+    })
+}
+
 /// Lanes at a partner whose heads need a record.
 pub(super) fn needing(
     connection: &Connection,

@@ -4,11 +4,15 @@
 //! after the commit with `synchronous = FULL`.
 
 mod admit;
+mod audit;
+mod backup;
 mod claim;
 mod crosswalk;
+mod database;
 mod denials;
 mod gather;
 mod jobs;
+mod keeping;
 mod lanes;
 mod people;
 mod raw;
@@ -16,6 +20,7 @@ mod read;
 mod readers;
 mod refusals;
 mod report;
+mod restored;
 mod rows;
 mod schema;
 mod seal;
@@ -26,129 +31,22 @@ mod versions;
 mod views;
 mod writer;
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::Connection;
-use tokio::sync::Notify;
 
-use self::readers::Readers;
-use self::space::Space;
+pub use self::backup::{BackupError, backup, restore};
+pub use self::database::Sqlite;
 use crate::clock::Time;
 use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Given, NewRaw, RawState,
-    Received, Refusal, Report, Reported, ResourceRow, Status, Store, StoreError, StoredRaw,
-    StoredVersion, Story,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
-
-/// How long an idempotency key is kept.
-const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// Idempotency keys dropped in one go, at most, so that nobody waits long for the writer.
-const PRUNED_MAX: i64 = 10_000;
-
-/// The store.
-pub struct Sqlite {
-    // Closed before the writer, who then is the last and leaves one file behind.
-    readers: Readers,
-    writer: writer::Writer,
-    space: Space,
-    changed: Arc<Notify>,
-    /// Held as long as the store is open.
-    _lock: File,
-}
-
-impl Sqlite {
-    /// Opens (or makes) a database and brings it to the newest schema.
-    ///
-    /// # Errors
-    /// The file cannot be opened, another process has it, or a migration fails.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::open_by(path, writer::open)
-    }
-
-    /// As [`Sqlite::open`], but nothing waits for the disk.
-    #[cfg(test)]
-    fn open_for_tests(path: &Path) -> Result<Self, StoreError> {
-        Self::open_by(path, |path| {
-            let connection = writer::open(path)?;
-            connection.pragma_update(None, "synchronous", "OFF")?;
-            Ok(connection)
-        })
-    }
-
-    fn open_by(
-        path: &Path,
-        open: impl FnOnce(&Path) -> rusqlite::Result<Connection>,
-    ) -> Result<Self, StoreError> {
-        const OPERATION: &str = "open";
-        let lock = lock(path)?;
-        let mut connection = open(path).map_err(|e| failed(OPERATION, e))?;
-        schema::migrate(&mut connection).map_err(|e| failed(OPERATION, e))?;
-        let changed = Arc::new(Notify::new());
-        Ok(Sqlite {
-            writer: writer::Writer::start(connection, changed.clone())
-                .map_err(|e| failed(OPERATION, e))?,
-            readers: Readers::of(path),
-            space: Space::of(path),
-            changed,
-            _lock: lock,
-        })
-    }
-
-    /// Several queries that see one moment.
-    fn read_at_once<T>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        self.readers
-            .read_at_once(work)
-            .map_err(|e| failed(operation, e))
-    }
-
-    /// Whether there is room for what comes in.
-    fn takes_in(&self, operation: &'static str) -> Result<(), StoreError> {
-        if self.space.is_short() {
-            return Err(StoreError::Full(operation));
-        }
-        Ok(())
-    }
-
-    fn read<T>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        self.readers.read(work).map_err(|e| failed(operation, e))
-    }
-}
-
-fn failed(
-    operation: &'static str,
-    cause: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> StoreError {
-    StoreError::Failed {
-        operation,
-        cause: cause.into(),
-    }
-}
-
-/// Takes the lock beside the database; the system gives it up when the process ends, however it ends.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let beside: PathBuf = path.with_extension("lock");
-    let file = File::create(beside).map_err(|e| failed("open", e))?;
-    file.try_lock()
-        .map_err(|_| failed("open", "another process has this database open"))?;
-    Ok(file)
-}
 
 #[async_trait]
 impl Store for Sqlite {
@@ -472,18 +370,45 @@ impl Store for Sqlite {
         self.read_at_once("status", |c| views::status(c, tenant, now, limit))
     }
 
-    async fn prune(&self, now: Time) -> Result<u64, StoreError> {
-        let before = now.minus(KEYS_KEPT).micros();
-        let any: bool = self.read("prune", |c| {
-            c.prepare_cached("SELECT EXISTS (SELECT 1 FROM idempotency WHERE made < ?)")?
-                .query_row([before], |r| r.get(0))
+    async fn prune(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
+        let (keys, stretches) = self.read("prune", |c| {
+            let keys = keeping::any_keys(c, now)?;
+            Ok((keys, keeping::next(c, &self.rounds, now, keep)?))
         })?;
-        if !any {
+        if !keys && stretches.is_empty() {
             return Ok(0);
         }
         self.writer
-            .call("prune", move |c| space::drop_keys(c, before, PRUNED_MAX))
+            .call("prune", move |c| {
+                let n = keeping::drop_keys(c, now)? + keeping::drop_bodies(c, &stretches)?;
+                Ok(u64::try_from(n).unwrap_or(u64::MAX))
+            })
             .await
+    }
+
+    async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError> {
+        // It takes a second on a million jobs: not on a thread that others wait for.
+        let readers = self.readers.clone();
+        let looking = move || readers.read_at_once(|c| audit::look(c, now, grace));
+        let found = tokio::task::spawn_blocking(looking)
+            .await
+            .map_err(|e| database::failed("audit", e))?
+            .map_err(|e| database::failed("audit", e))?;
+        let kept = found.clone();
+        self.writer
+            .call("audit", move |c| audit::remember(c, now, &kept))
+            .await?;
+        Ok(found)
+    }
+
+    async fn mark_restored(&self, now: Time) -> Result<Restored, StoreError> {
+        self.writer
+            .call("mark_restored", move |c| restored::mark(c, now))
+            .await
+    }
+
+    async fn restored(&self) -> Result<Option<Time>, StoreError> {
+        self.read("restored", restored::when)
     }
 
     async fn check(&self) -> Result<(), StoreError> {

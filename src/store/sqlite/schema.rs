@@ -6,7 +6,11 @@
 use rusqlite::Connection;
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, PACE];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PACE];
+
+/// How many there are: the number of the newest schema.
+#[expect(clippy::cast_possible_truncation, reason = "there are few")]
+pub(super) const NEWEST: u32 = MIGRATIONS.len() as u32;
 
 const FIRST: &str = "
 CREATE TABLE raw (
@@ -135,6 +139,16 @@ CREATE TABLE refusal (
   PRIMARY KEY (tenant, kind, rule, pointer, caller)) WITHOUT ROWID;
 ";
 
+/// The self-check and what a restore means. A moment is `audited` or `restored`; both are of the whole
+/// database, whose tenant is the empty one.
+const KEEPING: &str = "
+CREATE TABLE moment (
+  tenant TEXT NOT NULL, what TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (tenant, what)) WITHOUT ROWID;
+CREATE TABLE finding (
+  tenant TEXT NOT NULL, partner TEXT NOT NULL, fault TEXT NOT NULL, n INTEGER NOT NULL,
+  since INTEGER NOT NULL, PRIMARY KEY (tenant, partner, fault)) WITHOUT ROWID;
+";
+
 /// Who is left alone when, and what may be claimed by age.
 const PACE: &str = "
 -- failures: outages in a row.
@@ -145,7 +159,7 @@ CREATE INDEX lane_oldest ON lane (tenant, partner, head) WHERE mode = 0;
 ";
 
 /// What marks a database file as one of this program ("IOPG").
-const APPLICATION: i32 = 0x494F_5047;
+pub(super) const APPLICATION: i32 = 0x494F_5047;
 
 /// Brings a database to the newest schema.
 ///
@@ -161,7 +175,7 @@ pub fn migrate(
     if !(ours || new) {
         return Err("the file is a database of another program".into());
     }
-    if have > i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX) {
+    if have > i64::from(NEWEST) {
         return Err("the database was made by a later version of this program".into());
     }
     for (n, sql) in (1..).zip(MIGRATIONS) {

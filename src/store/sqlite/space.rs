@@ -67,14 +67,3 @@ pub(super) fn within_limit(connection: &Connection) -> rusqlite::Result<()> {
     }
     Ok(())
 }
-
-/// Drops idempotency keys that were made before, so many at most. How many.
-pub(super) fn drop_keys(connection: &Connection, before: i64, most: i64) -> rusqlite::Result<u64> {
-    let n = connection
-        .prepare_cached(
-            "DELETE FROM idempotency WHERE (tenant, caller, key) IN (SELECT tenant, caller, key
-               FROM idempotency WHERE made < ?1 LIMIT ?2)",
-        )?
-        .execute([before, most])?;
-    Ok(u64::try_from(n).unwrap_or(u64::MAX))
-}

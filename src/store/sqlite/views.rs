@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
+use super::audit;
 use super::lanes::{self, Lane};
 use super::read;
 use super::rows::{self, int};
@@ -302,6 +303,7 @@ pub(super) fn status(
             .query_row([t], |r| rows::number(r, 0))?,
         versions: total("versions")?,
         jobs_made: total("jobs")?,
+        audited: audit::audited(connection, tenant)?,
     })
 }
 

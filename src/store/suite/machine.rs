@@ -437,6 +437,7 @@ impl Pair<'_> {
 
     /// Everything is let go: nobody is paused, consents come, cancels are approved, partners take all.
     async fn let_go(mut self) {
+        self.clinic.is_sound().await;
         for partner in 0..2 {
             self.pause(partner, false).await;
         }

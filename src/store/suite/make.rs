@@ -385,6 +385,14 @@ impl<'a> Clinic<'a> {
         let status = status.expect("status");
         let sum: u64 = status.partners.iter().flat_map(|p| p.jobs.values()).sum();
         assert_eq!(sum, status.jobs_made);
+        self.is_sound().await;
+    }
+
+    /// That the self-check finds nothing, whatever time it is.
+    pub(in crate::store) async fn is_sound(&self) {
+        let ever = Duration::from_secs(1_000_000_000);
+        let found = self.store.audit(at(0), ever).await.expect("audit");
+        assert!(found.is_empty(), "{found:?}");
     }
 }
 

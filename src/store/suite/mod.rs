@@ -5,6 +5,7 @@
 pub(super) mod admission;
 pub(super) mod consent;
 pub(super) mod crosswalk;
+pub(super) mod keeping;
 pub(super) mod lanes;
 pub(super) mod machine;
 pub(super) mod make;
@@ -76,6 +77,9 @@ macro_rules! conformance {
             people: a_retry_begins_the_schedule_anew, what_may_not_be_retried,
                 cancelling_stops_it_for_good, resolving_there_sends_the_rest,
                 resolving_not_there_sends_parks_or_replaces, nobody_acts_on_what_is_in_flight;
+            keeping: what_is_sound_passes, what_nobody_takes_is_found_and_forgotten_when_taken,
+                bodies_go_after_their_time, a_restored_database_asks_before_it_sends,
+                readers_of_the_feed_miss_nothing_after_a_restore;
             shown: the_counts_add_up_in_every_state, a_story_tells_everything,
                 the_status_lists_what_needs_looking_at, refusals_are_counted_without_bodies,
                 old_keys_are_dropped_and_nothing_else;

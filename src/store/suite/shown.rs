@@ -2,7 +2,7 @@
 
 use super::make::*;
 use crate::sync::job::{NewJob, State};
-use crate::sync::ports::{Admission, Refusal, Store};
+use crate::sync::ports::{Admission, Keep, Refusal, Store};
 use crate::sync::reason::Reason;
 
 pub(in crate::store) async fn the_counts_add_up_in_every_state(store: &dyn Store) {
@@ -139,6 +139,13 @@ pub(in crate::store) async fn refusals_are_counted_without_bodies(store: &dyn St
     assert_eq!(first, [13, 3]);
 }
 
+/// No body goes.
+const FOR_EVER: Keep = Keep {
+    answers: None,
+    payloads: None,
+    inbound: None,
+};
+
 pub(in crate::store) async fn old_keys_are_dropped_and_nothing_else(store: &dyn Store) {
     let clinic = Clinic::of(store);
     let t = &clinic.tenant;
@@ -152,13 +159,13 @@ pub(in crate::store) async fn old_keys_are_dropped_and_nothing_else(store: &dyn 
         };
         clinic.accept(keyed).await;
     }
-    assert_eq!(store.prune(at(DAYS)).await.unwrap(), 0);
-    assert_eq!(store.prune(at(DAYS + 10)).await.unwrap(), 1);
-    assert_eq!(store.prune(at(DAYS + 10)).await.unwrap(), 0);
+    assert_eq!(store.prune(at(DAYS), &FOR_EVER).await.unwrap(), 0);
+    assert_eq!(store.prune(at(DAYS + 10), &FOR_EVER).await.unwrap(), 1);
+    assert_eq!(store.prune(at(DAYS + 10), &FOR_EVER).await.unwrap(), 0);
     assert!(store.idempotent(t, "him", "M-1").await.unwrap().is_none());
     assert!(store.idempotent(t, "him", "M-2").await.unwrap().is_some());
     // Old as it is, nothing else is dropped: an exact repeat has its answer, the job goes.
-    store.prune(at(99 * DAYS)).await.unwrap();
+    store.prune(at(99 * DAYS), &FOR_EVER).await.unwrap();
     for id in ["M-1", "M-2"] {
         assert!(
             store

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::make::*;
 use crate::clock::Time;
 use crate::sync::job::{NewJob, Reach, State};
-use crate::sync::ports::{ClaimRequest, EffectDone, Reported, Store};
+use crate::sync::ports::{ClaimRequest, EffectDone, Keep, Reported, Store};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::Verdict;
 
@@ -436,7 +436,7 @@ pub(in crate::store) async fn a_change_is_announced(store: &dyn Store) {
     };
     assert!(store.claim(request).await.unwrap().is_empty());
     store.check().await.unwrap();
-    store.prune(at(0)).await.unwrap();
+    store.prune(at(0), &Keep::default()).await.unwrap();
     store.rescue(at(0)).await.unwrap();
     let quiet = futures_util::FutureExt::now_or_never(store.changed());
     assert!(quiet.is_none());

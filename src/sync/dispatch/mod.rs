@@ -5,9 +5,8 @@
 //! prescription waits for the old one's cancel.
 
 mod encoding;
+mod new_rx;
 mod standing;
-
-use std::time::Duration;
 
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
@@ -18,14 +17,14 @@ use crate::sync::context::Loaded;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
 use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, State, VersionRef};
+use crate::sync::judge::{self, Kept};
 use crate::sync::ports::{CheckedPart, Denial, Seen, StoreError, Style, Transition};
 use crate::sync::reason::Reason;
 
 use encoding::Made;
-use standing::{priority, same_record, standing, suspected, there};
+use standing::{priority, same_record, standing, there};
 
-/// The origin of what comes through the clinic's door.
-pub const CLINIC: &str = "clinic";
+pub use crate::sync::house::CLINIC;
 
 /// What is new, and all that is known about it.
 #[derive(Clone, Copy)]
@@ -40,6 +39,8 @@ pub struct Fresh<'a> {
     pub loaded: &'a Loaded,
     /// Its resources.
     pub parts: &'a [CheckedPart],
+    /// Whom the rules of the validator keep it from.
+    pub kept: &'a Kept,
     /// Its client as a resource.
     pub patient: Option<&'a CheckedPart>,
     /// Members that older versions sent and this one lacks, entered in error.
@@ -128,28 +129,11 @@ pub async fn dispatch(
     })
 }
 
-/// The partners that routes name, each once, in the config's order.
+/// The partners that it goes to.
 fn receivers<'a>(house: &'a House, fresh: &'a Fresh<'a>) -> Vec<(&'a Member, Vec<&'a Route>)> {
-    let mut out: Vec<(&Member, Vec<&Route>)> = Vec::new();
-    for route in house.routes_of(&fresh.tenant.id, fresh.record.kind()) {
-        if route.to.as_str() == fresh.origin || fresh.only.is_some_and(|p| *p != route.to) {
-            continue;
-        }
-        let Some(member) = house.member(&fresh.tenant.id, &route.to) else {
-            continue;
-        };
-        // The clinic's own system has what it handed in itself.
-        if fresh.origin == CLINIC && member.partner.facts().style == Style::Clinic {
-            continue;
-        }
-        match out
-            .iter_mut()
-            .find(|(m, _)| m.partner.facts().id == route.to)
-        {
-            Some((_, routes)) => routes.push(route),
-            None => out.push((member, vec![route])),
-        }
-    }
+    let mut out = house.receivers(&fresh.tenant.id, fresh.record.kind(), fresh.origin);
+    let meant = |member: &Member| fresh.only.is_none_or(|p| *p == member.partner.facts().id);
+    out.retain(|(member, _)| meant(member));
     out
 }
 
@@ -226,14 +210,23 @@ impl One<'_> {
                 continue;
             }
             let awaits = self.awaits(planned, made.last(), cancel_elsewhere.as_ref());
+            let parks = self.parks(planned.purpose).await?.or(self.kept_by(planned));
             made.push(NewJob {
                 id: JobId::fresh(self.fresh.now),
                 partner: facts.id.clone(),
                 lane: self.lane(facts.order_by_patient),
                 chain: self.fresh.chain.clone(),
                 purpose: planned.purpose,
-                state: self.first_state(planned),
-                reason: self.first_reason(planned, awaits.is_some()),
+                state: if parks.is_some() {
+                    State::Parked
+                } else {
+                    planned.state
+                },
+                reason: parks.or(if awaits.is_some() {
+                    Some(Reason::AwaitsCancel)
+                } else {
+                    planned.reason
+                }),
                 due: self.fresh.now,
                 deadline: self.deadline(planned.purpose),
                 priority: priority(planned.purpose, self.fresh.record.kind()),
@@ -374,43 +367,13 @@ impl One<'_> {
         }
     }
 
-    fn first_state(&self, planned: &Planned) -> State {
-        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
-            State::Parked
-        } else {
-            planned.state
+    /// What keeps a job that would wait to be sent.
+    fn kept_by(&self, planned: &Planned) -> Option<Reason> {
+        if planned.state != State::Waiting || planned.purpose == Purpose::Cancel {
+            return None; // what takes something back goes, whatever is wrong with it
         }
-    }
-
-    fn first_reason(&self, planned: &Planned, awaits: bool) -> Option<Reason> {
-        if planned.purpose == Purpose::NewRx && suspected(self.fresh.record) {
-            Some(Reason::UnknownDrug)
-        } else if awaits {
-            Some(Reason::AwaitsCancel)
-        } else {
-            planned.reason
-        }
-    }
-
-    /// Last send, for new prescriptions only (contracts section 7).
-    fn deadline(&self, purpose: Purpose) -> Option<Time> {
-        let Record::MedicationRequest(order) = self.fresh.record else {
-            return None;
-        };
-        if purpose != Purpose::NewRx {
-            return None;
-        }
-        let schedule = order.schedule();
-        let span: Duration = self
-            .house
-            .settings
-            .last_send_by_schedule
-            .iter()
-            .find(|(s, _)| schedule.as_str() == s)
-            .map_or(self.house.settings.last_send, |(_, span)| {
-                (*span).min(self.house.settings.last_send)
-            });
-        Some(order.signed_time(&self.env.zone)?.plus(span))
+        let action = self.fresh.kept.get(&self.member.partner.facts().id)?;
+        Some(judge::reason(*action))
     }
 
     /// What it refers to and what goes to this partner, too. A cancel waits for nothing.

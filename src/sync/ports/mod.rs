@@ -2,6 +2,7 @@
 //! no transaction leaks out; both traits are used as objects.
 
 mod admission;
+mod keeping;
 mod partner;
 mod store;
 mod stored;
@@ -9,6 +10,7 @@ mod views;
 mod work;
 
 pub use admission::*;
+pub use keeping::*;
 pub use partner::*;
 pub use store::*;
 pub use stored::*;

@@ -4,6 +4,8 @@
 //! is one transaction (group commit joins several calls into one commit; each call's outcome is its
 //! own). What is returned was committed.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::*;
@@ -266,8 +268,23 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Status, StoreError>;
 
-    /// Drops what may be dropped: idempotency keys past 7 days. How many.
-    async fn prune(&self, now: Time) -> Result<u64, StoreError>;
+    /// Drops what may be dropped, a bounded batch at a time: idempotency keys past 7 days, bodies that are
+    /// kept no longer. How many rows it touched.
+    async fn prune(&self, now: Time, keep: &Keep) -> Result<u64, StoreError>;
+
+    /// Compares what it keeps twice, looks for what nobody will ever take up, and remembers what it
+    /// found (shown by [`Store::status`]). `grace`: how long what is due may lie before that is a fault.
+    /// Reads one moment; never mends anything by itself.
+    async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError>;
+
+    /// Marks a database that was restored from a backup: whatever has not ended may have been sent since
+    /// and becomes unclear; the feed goes on past every position that was ever given. To be called once,
+    /// before anything else is done with it.
+    async fn mark_restored(&self, now: Time) -> Result<Restored, StoreError>;
+
+    /// When it was last restored from a backup, if ever: what was signed before may have been sent by the
+    /// database that was lost.
+    async fn restored(&self) -> Result<Option<Time>, StoreError>;
 
     /// Whether it answers at all (readiness).
     async fn check(&self) -> Result<(), StoreError>;

@@ -162,4 +162,6 @@ pub struct Status {
     pub versions: u64,
     /// Jobs ever made by routing: equals the sum over the seven states.
     pub jobs_made: u64,
+    /// What the last self-check found.
+    pub audited: Audited,
 }

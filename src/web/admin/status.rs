@@ -78,6 +78,21 @@ impl<'a> Shown<'a> {
                 "bad",
             );
         }
+        let findings = &self.status.audited.findings;
+        if let Some((first, _)) = findings.first() {
+            let more = match findings.len() - 1 {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            return (
+                format!(
+                    "The self-check found a fault: {}{more}. Next: {}.",
+                    first.fault.what(),
+                    first.fault.press()
+                ),
+                "bad",
+            );
+        }
         let totals = self.totals();
         let of = |s: State| totals.get(s.as_str()).copied().unwrap_or(0);
         let mut said = Vec::new();
@@ -161,6 +176,19 @@ impl<'a> Shown<'a> {
         (text, class)
     }
 
+    /// What the last self-check found.
+    fn findings(&self) -> Vec<Value> {
+        let all = self.status.audited.findings.iter();
+        all.map(|(f, since)| {
+            let mut v = json!(f);
+            v["since"] = json!(since);
+            v["what"] = json!(f.fault.what());
+            v["press"] = json!(f.fault.press());
+            v
+        })
+        .collect()
+    }
+
     /// The JSON form.
     pub(super) fn json(&self) -> Value {
         let (headline, _) = self.headline();
@@ -240,6 +268,7 @@ impl<'a> Shown<'a> {
             "unmatched": self.status.unmatched.len(),
             "denials_open": self.status.denials_open,
             "refusals": refusals,
+            "audit": {"at": self.status.audited.at, "findings": self.findings()},
         })
     }
 }

@@ -7,6 +7,7 @@ use super::html::{button, esc, page as whole, segment};
 use super::status::{Group, Shown};
 use super::words::{self, Press};
 use crate::clock::Time;
+use crate::ids::PartnerId;
 use crate::sync::job::State;
 use crate::sync::ports::{JobView, PartnerView};
 use crate::sync::reason::Reason;
@@ -21,6 +22,7 @@ impl<'a> Shown<'a> {
             None => "<p class=\"quiet\"><a href=\"/status?every=15\">Load again every 15 seconds</a></p>\n",
         });
         let groups = self.groups();
+        self.audit(&mut out);
         self.section(
             &mut out,
             "Waits for a person",
@@ -122,6 +124,22 @@ impl<'a> Shown<'a> {
             out.push_str(&presses(job, "/status"));
         }
         out.push('\n');
+    }
+
+    fn audit(&self, out: &mut String) {
+        for (f, since) in &self.status.audited.findings {
+            let place = f.partner.as_ref().map_or("the store", PartnerId::as_str);
+            let _ = writeln!(
+                out,
+                "<section class=\"cause bad\"><h3>Self-check, {}: {}</h3><p class=\"facts\">{} · for {}</p>\
+                 <p class=\"press\">{}</p></section>",
+                esc(place),
+                esc(f.fault.what()),
+                f.n,
+                esc(words::age(self.now.since(*since))),
+                esc(f.fault.press())
+            );
+        }
     }
 
     fn inbound(&self, out: &mut String) {
@@ -270,7 +288,7 @@ impl<'a> Shown<'a> {
         let _ = writeln!(
             out,
             "<p class=\"quiet\">{} stored, {} made from them: {} waiting, {} sending, {} asking, {} parked, {} done, \
-             {} cancelled, {} superseded{}. {} by consent.</p>",
+             {} cancelled, {} superseded{}. {} by consent. {}.</p>",
             words::count(s.versions, "record version", "record versions"),
             words::count(s.jobs_made, "job", "jobs"),
             of(State::Waiting),
@@ -286,6 +304,10 @@ impl<'a> Shown<'a> {
                 ", WHICH DOES NOT ADD UP"
             },
             words::count(s.denials_open, "disclosure denied", "disclosures denied"),
+            match s.audited.at {
+                Some(at) => format!("Self-checked {} ago", words::age(self.now.since(at))),
+                None => "Not self-checked yet".to_owned(),
+            },
         );
     }
 }

@@ -25,6 +25,12 @@ pub(super) struct Shown<'a> {
     pub(super) may_act: bool,
 }
 
+/// What its sender was told to know: rules, places and our own words, no value.
+fn warnings(v: &StoredVersion) -> Vec<Value> {
+    let told: Value = serde_json::from_slice(&v.given.body).unwrap_or_default();
+    told["warnings"].as_array().cloned().unwrap_or_default()
+}
+
 impl Shown<'_> {
     fn version(&self, v: &StoredVersion) -> Value {
         let mut out = json!({
@@ -36,6 +42,10 @@ impl Shown<'_> {
             "accepted": v.accepted,
             "context": v.context,
         });
+        let warnings = warnings(v);
+        if !warnings.is_empty() {
+            out["warnings"] = Value::Array(warnings);
+        }
         if self.bodies {
             out["record"] = serde_json::from_slice(&v.body).unwrap_or(Value::Null);
         }
@@ -254,6 +264,28 @@ impl Shown<'_> {
             );
         }
         out.push_str("</tbody></table></div>\n");
+        for v in &self.story.versions {
+            let all = warnings(v);
+            if all.is_empty() {
+                continue;
+            }
+            let _ = write!(
+                out,
+                "<h3>Warnings of version {}</h3>\n<ul>",
+                v.record.version
+            );
+            for warning in &all {
+                let text = |key: &str| esc(warning[key].as_str().unwrap_or_default());
+                let _ = write!(
+                    out,
+                    "<li>{} <code>{}</code> (rule {})",
+                    text("message"),
+                    text("path"),
+                    text("rule"),
+                );
+            }
+            out.push_str("</ul>\n");
+        }
     }
 
     fn answers(&self, out: &mut String) {

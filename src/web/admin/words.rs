@@ -129,7 +129,7 @@ const fn only_a_new_version_helps(reason: Option<Reason>) -> bool {
     use Reason as R;
     matches!(
         reason,
-        Some(R::PastDeadline | R::SignatureChanged | R::UnknownDrug | R::Integrity)
+        Some(R::PastDeadline | R::SignatureChanged | R::UnknownDrug | R::Integrity | R::RuleBlocks)
     )
 }
 
@@ -148,6 +148,12 @@ pub(super) fn advice(state: State, unsure: bool, reason: Option<Reason>) -> &'st
         }
         (State::Parked, _, Some(R::PastDeadline | R::SignatureChanged | R::UnknownDrug)) => {
             "The prescriber signs a new version in the clinic’s system; it takes the place of this one."
+        }
+        (State::Parked, _, Some(R::RuleParks)) => {
+            "Look at the warnings of its version. Retry sends it as it is; a new version takes its place."
+        }
+        (State::Parked, _, Some(R::RuleBlocks)) => {
+            "Mend the record in the clinic’s system: a new version takes its place. See the warnings of its version."
         }
         (State::Parked, _, Some(R::CancelDenied | R::CancelSilent)) => {
             "Call the pharmacy about the earlier prescription. Retry sends the new one; Cancel keeps the old one."

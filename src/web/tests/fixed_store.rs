@@ -2,6 +2,7 @@
 //! did. What no door asks for fails.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -10,9 +11,9 @@ use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Given, NewRaw, RawState,
-    Received, Refusal, Report, Reported, ResourceRow, Status, Store, StoreError, StoredRaw,
-    StoredVersion, Story,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
 
@@ -284,7 +285,16 @@ impl Store for Fixed {
         Ok(())
     }
 
-    async fn prune(&self, _: Time) -> Result<u64, StoreError> {
+    async fn prune(&self, _: Time, _: &Keep) -> Result<u64, StoreError> {
         no("prune")
+    }
+    async fn audit(&self, _: Time, _: Duration) -> Result<Vec<Finding>, StoreError> {
+        no("audit")
+    }
+    async fn mark_restored(&self, _: Time) -> Result<Restored, StoreError> {
+        no("mark_restored")
+    }
+    async fn restored(&self) -> Result<Option<Time>, StoreError> {
+        no("restored")
     }
 }

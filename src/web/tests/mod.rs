@@ -22,7 +22,9 @@ use crate::clock::Manual;
 use crate::ids::{Hash, JobId, Key, PartnerId, TenantId};
 use crate::sync::house::Settings;
 use crate::sync::job::{Chain, Purpose, State, VersionRef};
-use crate::sync::ports::{Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched};
+use crate::sync::ports::{
+    Audited, Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched,
+};
 use crate::sync::reason::Reason;
 use fixed_store::Fixed;
 
@@ -104,6 +106,7 @@ fn status() -> Status {
         denials_open: 0,
         versions: 9,
         jobs_made: 10,
+        audited: Audited::default(),
     }
 }
 
@@ -160,6 +163,7 @@ fn doors_with(store: Fixed, change: impl FnOnce(&mut DoorLimits)) -> Built {
         routes: Vec::new(),
         store: shared,
         validator: Arc::default(),
+        rulings: crate::sync::judge::Rulings::default(),
         clock: Arc::new(Manual::at(Time::from_micros(NOW))),
         settings,
         freed: Arc::default(),

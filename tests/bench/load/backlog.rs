@@ -159,7 +159,6 @@ pub(crate) fn multiply(db: &Connection, from: u64, many: u64, lanes: &Lanes) {
             ("id", format!("'K' || {number}")),
             ("lane", lanes.sql()),
             ("chain", format!("'observation/K-' || {number}")),
-            ("record", format!("'K-' || {number}")),
             ("message", format!("'K' || {number}")),
             ("state", "'waiting'".to_owned()),
             ("rank", "3".to_owned()),

@@ -8,6 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 const LIMITS: Limits = Limits {
     steps_max: 50_000,
+    depth_max: 400,
     items_max: 2_000,
     text_max: 50_000,
     regex_max: 200_000,

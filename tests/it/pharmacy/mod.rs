@@ -3,7 +3,7 @@
 mod change;
 mod command;
 mod door;
-mod house;
+pub(crate) mod house;
 mod refused;
 mod road;
 mod unclear;

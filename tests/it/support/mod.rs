@@ -21,6 +21,7 @@ use fhir_gateway::config::Config;
 use fhir_gateway::ids::TenantId;
 use fhir_gateway::partner::wire::{Ask, Credential, Http, HttpSettings};
 use fhir_gateway::phi::Secret;
+use fhir_gateway::store::sqlite;
 use fhir_gateway::sync::house::House;
 use fhir_gateway::sync::ports::Store;
 use fhir_gateway::telemetry;
@@ -238,11 +239,41 @@ impl Gateway {
         for _ in 0..1000 {
             let worker = &self.running().worker;
             match worker.step().await.expect("the store answers") {
-                0 => return all,
+                0 => {
+                    self.is_sound().await;
+                    return all;
+                }
                 n => all += n,
             }
         }
         panic!("the worker never comes to rest");
+    }
+
+    /// That the self-check finds nothing, whatever time it is.
+    async fn is_sound(&self) {
+        let store = &self.running().house.store;
+        let ever = Duration::from_secs(1_000_000_000);
+        let found = store.audit(BEGIN, ever).await.expect("the store answers");
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    /// A backup of its database, as it is now.
+    pub(crate) fn back_up(&self) -> PathBuf {
+        let to = self.folder.join("backup.db");
+        sqlite::backup(&self.config.store.path, &to).expect("a backup");
+        to
+    }
+
+    /// Its database is lost and this backup put back; then it is started again.
+    pub(crate) async fn put_back(&mut self, backup: &std::path::Path) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+        let now = self.manual.as_ref().expect("a clock by hand").now();
+        sqlite::restore(backup, &self.config.store.path, true, now)
+            .await
+            .expect("it is put back");
+        self.restart().await;
     }
 
     /// Stops it as a SIGTERM does and starts it again on the same folder.

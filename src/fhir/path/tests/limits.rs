@@ -17,6 +17,7 @@ fn kind(text: &str, limits: Limits, resource: &Value) -> Option<ErrorKind> {
 
 const TIGHT: Limits = Limits {
     steps_max: 20_000,
+    depth_max: 400,
     items_max: 1_000,
     text_max: 10_000,
     regex_max: 100_000,

@@ -233,6 +233,7 @@ fn storm(text: &str, resource: &Value) {
     let _ = expression.check(types, node.kind());
     let env = Env::new(types).resource(resource).now(NOW).limits(Limits {
         steps_max: 20_000,
+        depth_max: 400,
         items_max: 1_000,
         text_max: 20_000,
         regex_max: 100_000,

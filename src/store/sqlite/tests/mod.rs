@@ -1,9 +1,12 @@
 //! SQLite against the suite, and what only an embedded database has to answer for: crashes, full disks,
 //! its one writer, its plans.
 
+mod audit;
+mod backups;
 mod faults;
 mod histories;
 mod kills;
+mod migrations;
 pub(super) mod plans;
 
 mod conforms {

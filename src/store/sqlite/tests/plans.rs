@@ -103,6 +103,7 @@ const SCANS: &[(&str, &str)] = &[
     ("SCAN hold", "merges on their way: a few"),
     ("SCAN w", "what the merges wait for, found so far"),
     ("SCAN waits", "what the merges wait for"),
+    ("SCAN finding", "what the last self-check found"),
     ("SCAN CONSTANT ROW", "no table"),
 ];
 

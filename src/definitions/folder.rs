@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 pub(crate) const DEFAULT: &str = "fhir-profiles";
 
 /// How many packages one folder may hold.
-pub(super) const PACKAGES_MAX: usize = 200;
+pub(crate) const PACKAGES_MAX: usize = 200;
 
 /// Packages whose content is in the binary.
 pub(crate) fn embedded(name: &str) -> bool {
@@ -22,8 +22,8 @@ pub(crate) fn embedded(name: &str) -> bool {
 /// A package's name and version, each of plain characters only: both become parts of paths.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
-    pub(super) name: String,
-    pub(super) version: String,
+    pub(crate) name: String,
+    pub(crate) version: String,
 }
 
 impl Name {
@@ -61,7 +61,7 @@ impl Name {
     }
 
     /// Whether a version is the one meant, which may end with `.x`.
-    pub(super) fn means(&self, version: &str) -> bool {
+    pub(crate) fn means(&self, version: &str) -> bool {
         match self.version.strip_suffix(".x") {
             Some(begin) => version
                 .strip_prefix(begin)
@@ -80,11 +80,11 @@ impl fmt::Display for Name {
 /// A package as it was locked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     name: String,
     version: String,
-    pub(super) sha256: String,
-    pub(super) source: String,
+    pub(crate) sha256: String,
+    pub(crate) source: String,
     #[serde(default)]
     dependencies: BTreeMap<String, String>,
 }
@@ -129,14 +129,23 @@ impl Folder {
         self.root.join("packages").join(file)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = (Name, &Entry)> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = (Name, &Entry)> {
         self.entries
             .iter()
             .map(|(name, entry)| (name.clone(), entry))
+    }
+
+    /// Where packages are looked for, in words.
+    pub(crate) fn place(&self, cache: bool) -> String {
+        let lock = self.root.join("packages.lock");
+        match cache {
+            true => format!("{}, nor in ~/.fhir/packages", lock.display()),
+            false => lock.display().to_string(),
+        }
     }
 
     /// The locked package that a name means; of several versions the greatest.
@@ -145,10 +154,10 @@ impl Folder {
         self.entries
             .keys()
             .filter(fits)
-            .max_by_key(|own| super::registry::order(&own.version))
+            .max_by_key(|own| order(&own.version))
     }
 
-    pub(super) fn holds(&self, name: &Name) -> bool {
+    pub(crate) fn holds(&self, name: &Name) -> bool {
         self.find(name).is_some()
     }
 
@@ -170,7 +179,7 @@ impl Folder {
     }
 
     /// Keeps a package's bytes under its name, and its hash for the lock file.
-    pub(super) fn keep(
+    pub(crate) fn keep(
         &mut self,
         name: &Name,
         bytes: &[u8],
@@ -201,7 +210,7 @@ impl Folder {
     }
 
     /// Writes the lock file.
-    pub(super) fn save(&self) -> anyhow::Result<()> {
+    pub(crate) fn save(&self) -> anyhow::Result<()> {
         let lock = Lock {
             package: self.entries.values().cloned().collect(),
         };
@@ -213,6 +222,16 @@ impl Folder {
         std::fs::write(&beside, text).with_context(writing)?;
         std::fs::rename(&beside, &path).with_context(writing)
     }
+}
+
+/// A version to be ordered by: its numbers; a pre-release comes before its release.
+pub(crate) fn order(version: &str) -> (Vec<u64>, bool) {
+    let (numbers, release) = match version.split_once('-') {
+        Some((numbers, _)) => (numbers, false),
+        None => (version, true),
+    };
+    let numbers = numbers.split('.').map(|part| part.parse().unwrap_or(0));
+    (numbers.collect(), release)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -236,7 +255,7 @@ pub(crate) fn in_cache(name: &Name) -> Option<PathBuf> {
 }
 
 /// A package of that folder, packed again: the same files in the order of their names.
-pub(super) fn from_cache(name: &Name) -> anyhow::Result<Option<Vec<u8>>> {
+pub(crate) fn from_cache(name: &Name) -> anyhow::Result<Option<Vec<u8>>> {
     let Some(found) = in_cache(name) else {
         return Ok(None);
     };

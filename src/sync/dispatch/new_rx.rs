@@ -1,0 +1,53 @@
+//! What holds for new prescriptions only: their last send, and why one waits for a person from its
+//! beginning.
+
+use std::time::Duration;
+
+use super::One;
+use super::standing::suspected;
+use crate::clock::Time;
+use crate::record::Record;
+use crate::sync::job::Purpose;
+use crate::sync::ports::StoreError;
+use crate::sync::reason::Reason;
+
+impl One<'_> {
+    /// Why a new prescription waits for a person from its beginning, if it does.
+    pub(super) async fn parks(&self, purpose: Purpose) -> Result<Option<Reason>, StoreError> {
+        let Record::MedicationRequest(order) = self.fresh.record else {
+            return Ok(None);
+        };
+        if purpose != Purpose::NewRx {
+            return Ok(None);
+        }
+        if suspected(self.fresh.record) {
+            return Ok(Some(Reason::UnknownDrug));
+        }
+        // It is new here, but the database that was lost may have sent it.
+        let restored = self.house.store.restored().await?;
+        Ok(restored
+            .filter(|then| order.signed_by(*then, &self.env.zone))
+            .map(|_| Reason::Restored))
+    }
+
+    /// Last send, for new prescriptions only (contracts section 7).
+    pub(super) fn deadline(&self, purpose: Purpose) -> Option<Time> {
+        let Record::MedicationRequest(order) = self.fresh.record else {
+            return None;
+        };
+        if purpose != Purpose::NewRx {
+            return None;
+        }
+        let schedule = order.schedule();
+        let span: Duration = self
+            .house
+            .settings
+            .last_send_by_schedule
+            .iter()
+            .find(|(s, _)| schedule.as_str() == s)
+            .map_or(self.house.settings.last_send, |(_, span)| {
+                (*span).min(self.house.settings.last_send)
+            });
+        Some(order.signed_time(&self.env.zone)?.plus(span))
+    }
+}
