@@ -143,6 +143,7 @@ pub async fn start(
             body_timeout: config.server.body_timeout,
             status_rows_max: config.pages.status_rows_max,
             feed_rows_max: config.pages.feed_rows_max,
+            list_rows_max: config.pages.list_rows_max,
             free_mb_min: config.store.free_mb_min,
             folder: config.store.path.parent().map(ToOwned::to_owned),
         },

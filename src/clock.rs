@@ -88,6 +88,13 @@ impl Serialize for Time {
     }
 }
 
+/// RFC 3339 with an offset.
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        Instant::deserialize(d).map(|i| i.time())
+    }
+}
+
 /// An instant as somebody wrote it: RFC 3339 with an offset. Keeps its text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Instant {

@@ -3,6 +3,7 @@
 // Floor 0, ground: no I/O, no domain.
 pub mod clock;
 pub mod decimal;
+pub mod fault;
 pub mod ids;
 pub mod issue;
 pub mod json;

@@ -4,9 +4,15 @@ mod artefact;
 mod backup;
 mod check_config;
 mod demo;
+mod door;
+#[cfg(feature = "faults")]
+mod faults;
 mod fhirpath;
+mod jobs;
+mod lanes;
 mod map;
 mod packages;
+mod partners;
 mod serve;
 mod status;
 mod token;
@@ -38,6 +44,12 @@ enum Command {
     Demo(demo::Args),
     /// Evaluates FHIRPath on resources.
     Fhirpath(fhirpath::Args),
+    /// Finds, shows, retries, cancels and resolves jobs of a running gateway.
+    Jobs(jobs::Args),
+    /// Shows lines of jobs at a running gateway; holds and releases patients.
+    Lanes(lanes::Args),
+    /// Shows, pauses, drains, resumes and probes partners of a running gateway.
+    Partners(partners::Args),
     /// Maps one record between the clinic's shape, FHIR and SCRIPT.
     Map(map::Args),
     /// Shows what is waiting, retrying, asking and parked at a running gateway.
@@ -65,6 +77,9 @@ pub fn run() -> anyhow::Result<ExitCode> {
         Command::Restore(args) => backup::restore(&args),
         Command::Demo(args) => demo::run(args),
         Command::Fhirpath(args) => fhirpath::run(&args),
+        Command::Jobs(args) => jobs::run(&args),
+        Command::Lanes(args) => lanes::run(&args),
+        Command::Partners(args) => partners::run(&args),
         Command::Map(args) => map::run(args),
         Command::Status(args) => status::run(&args),
         Command::Token(args) => token::run(&args),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::app::{self, Drive};
+#[cfg(not(feature = "faults"))]
 use crate::clock::System;
 use crate::config::Config;
 use crate::telemetry;
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// behind, however it ends itself.
     #[arg(long)]
     until_input_ends: bool,
+    #[cfg(feature = "faults")]
+    #[command(flatten)]
+    faults: super::faults::FaultArgs,
 }
 
 /// Runs the gateway until SIGTERM or SIGINT, then drains.
@@ -55,7 +58,11 @@ async fn serve(config: &Config, args: &Args) -> anyhow::Result<ExitCode> {
     // Before anything is started, so that no signal is missed.
     let mut terminate = signal(SignalKind::terminate()).context("no signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("no signals")?;
-    let running = app::start(config, Arc::new(System::default()), Drive::Workers).await?;
+    #[cfg(not(feature = "faults"))]
+    let clock = std::sync::Arc::new(System::default());
+    #[cfg(feature = "faults")]
+    let clock = args.faults.arm()?;
+    let running = app::start(config, clock, Drive::Workers).await?;
     if let Some(file) = &args.address_file {
         // Written beside and renamed, so that a reader never sees half of it.
         let beside = file.with_extension("tmp");

@@ -1,38 +1,26 @@
 //! `fhir-gateway status`: what a running gateway says of itself.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::Context as _;
 use serde_json::Value;
 
-use crate::clock::{Clock, System};
-use crate::partner::wire::{Ask, Credential, Http, HttpSettings};
+use super::door::{Door, number, text};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The gateway's address.
-    #[arg(long, default_value = "http://127.0.0.1:8080")]
-    url: String,
-    /// A file whose first line is a token with the right `read` or `operate`.
-    #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
-    /// Prints the gateway's JSON as one line.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    door: Door,
 }
 
 /// Shows the status. Exit code 0: nothing waits for a person; 1: something does; 2: no answer.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("no runtime")?;
-    let status = runtime.block_on(fetch(args))?;
-    super::print(&if args.json {
+    let (code, status) = args.door.get(&["status"], &Vec::new())?;
+    if code != 200 {
+        anyhow::bail!("the gateway answered {code}");
+    }
+    super::print(&if args.door.as_json() {
         format!("{status}\n")
     } else {
         readable(&status)
@@ -45,36 +33,8 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!fine)))
 }
 
-async fn fetch(args: &Args) -> anyhow::Result<Value> {
-    let client = Http::new(&HttpSettings {
-        timeout: Duration::from_secs(20),
-        body_max: 64 << 20,
-        credential: Credential::File(args.token_file.clone()),
-        ..HttpSettings::default()
-    })
-    .map_err(|wrong| anyhow::anyhow!(wrong.join("; ")))?;
-    let url = format!("{}/status", args.url.trim_end_matches('/'));
-    let url = reqwest::Url::parse(&url).context("--url is no address")?;
-    let heard = client
-        .send(Ask::get(url), System::default().now())
-        .await
-        .map_err(|a| anyhow::anyhow!("no answer: {}", a.reason.what()))?;
-    if heard.status != 200 {
-        anyhow::bail!("the gateway answered {}", heard.status);
-    }
-    serde_json::from_slice(&heard.body).context("the answer is no JSON")
-}
-
 fn listed(value: &Value) -> u64 {
     value.as_array().map_or(0, Vec::len) as u64
-}
-
-fn number(value: &Value) -> u64 {
-    value.as_u64().unwrap_or(0)
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or("—")
 }
 
 /// For people: the sentence, the partners, the causes.

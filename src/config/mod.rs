@@ -117,6 +117,8 @@ pub struct Pages {
     pub status_rows_max: usize,
     /// Entries of one page of `/feed`.
     pub feed_rows_max: usize,
+    /// Entries of one page of `/jobs`, `/lanes`, `/holds`.
+    pub list_rows_max: usize,
 }
 
 /// The file, read and checked.

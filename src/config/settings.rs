@@ -108,6 +108,7 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
     let pages = Pages {
         status_rows_max: t.count("status_rows_max", 500, 1, 10_000),
         feed_rows_max: t.count("feed_rows_max", 1000, 1, 10_000),
+        list_rows_max: t.count("list_rows_max", 200, 1, 10_000),
     };
     t.finish();
 

@@ -3,6 +3,7 @@
 //! Contracts section 6 (superseding, cancelling) and section 8 (one live NewRx). Nothing here knows
 //! FHIR or SCRIPT; nothing here sends or stores.
 
+use crate::fault::{self, Mutant};
 use crate::ids::{JobId, MessageId};
 use crate::sync::job::{ChainJob, Purpose, Reach, State, VersionRef};
 use crate::sync::ports::Transition;
@@ -140,6 +141,9 @@ pub fn plan_copies(new: &NewFacts<'_>, jobs: &[ChainJob]) -> Plan {
 /// For pharmacies: at most one NewRx of an order is live, ever. `jobs`: those of the chain there.
 #[must_use]
 pub fn plan_prescriptions(new: &NewFacts<'_>, jobs: &[ChainJob]) -> Plan {
+    if fault::mutant(Mutant::CancelAlone) && new.standing == Standing::Ended {
+        return Plan::default();
+    }
     let own: Vec<&ChainJob> = jobs
         .iter()
         .filter(|j| j.record.kind == new.record.kind && j.record.id == new.record.id)

@@ -31,6 +31,7 @@ pub mod job;
 pub mod judge;
 mod news;
 mod overtaken;
+pub mod people;
 pub mod ports;
 pub mod prepare;
 mod pressure;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Time;
+use crate::fault::{self, Mutant};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Charge, Verdict};
 
@@ -185,7 +186,8 @@ fn asked(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter: i8)
 
 /// What an answer to a send means.
 fn sent(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter: i8) -> Decision {
-    let unsure = facts.unsure || answer.verdict == Verdict::Unsure;
+    let unsure =
+        (facts.unsure || answer.verdict == Verdict::Unsure) && !fault::mutant(Mutant::RetryUnsure);
     let step = if unsure {
         if facts.can_ask {
             ask_again(facts, answer.reason, policy, now)

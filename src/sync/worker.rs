@@ -12,15 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Time;
+use crate::fault::{self, Mutant};
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::attempt::Attempt;
 use crate::sync::house::House;
 use crate::sync::inbound::Inbound;
 use crate::sync::job::Claimed;
+use crate::sync::people::again;
 use crate::sync::ports::{ClaimRequest, StoreError};
 use crate::sync::reason::Reason;
 use crate::sync::room::Seat;
-use crate::sync::verdict::Verdict;
 
 /// How long bytes may lie received before they count as left behind by a crash.
 const LEFT_AFTER: Duration = Duration::from_secs(60);
@@ -204,18 +205,7 @@ impl Worker {
             return Ok(());
         };
         let answer = member.partner.probe().await;
-        let pause = match answer.verdict {
-            Verdict::Accepted | Verdict::Pending | Verdict::Refused => None,
-            Verdict::Busy | Verdict::Unsure => {
-                let outage = Duration::from_secs(member.policy.outage_s);
-                let wait = member
-                    .policy
-                    .asked_away(&answer)
-                    .unwrap_or(outage)
-                    .max(outage);
-                Some((house.clock.now().plus(wait), answer.reason))
-            }
-        };
+        let pause = again(&answer, &member.policy, house.clock.now());
         tracing::info!(%partner, well = pause.is_none(), reason = answer.reason.as_str(), "probe");
         house.store.probed(tenant, partner, asked, pause).await
     }
@@ -233,7 +223,11 @@ impl Worker {
         let request = ClaimRequest {
             worker: house.settings.node.clone(),
             now: house.clock.now(),
-            lease: house.settings.lease,
+            lease: if fault::mutant(Mutant::ShortLease) {
+                Duration::from_millis(100)
+            } else {
+                house.settings.lease
+            },
             room,
             turn: self.turn.load(Ordering::Relaxed),
         };

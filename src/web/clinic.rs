@@ -12,6 +12,7 @@ use super::Doors;
 use super::access::Right;
 use super::answer::{self, Answer, problem};
 use super::guard::Caller;
+use crate::fault::{self, Point};
 use crate::record::Kind;
 use crate::sync::intake::Submission;
 
@@ -61,6 +62,7 @@ pub(super) async fn submit(
         .await;
     metrics::counter!("gateway_submissions_total", "kind" => kind.as_str(), "status" => outcome.status.to_string())
         .increment(1);
+    fault::behind(Point::AfterAnswer);
     if outcome.status == StatusCode::SERVICE_UNAVAILABLE.as_u16() {
         return Ok(answer::come_back());
     }

@@ -7,9 +7,12 @@
 //!           GET  /schemas, /schemas/{kind}                         open
 //! partners  POST /in/{partner}            right inbound:{partner}
 //! people    GET  /status                  JSON or a page           right read or operate
+//!           GET  /jobs, /jobs/{id}, /jobs/{id}/blocked-by          right read or operate
+//!           GET  /lanes, /partners, /holds                         right read or operate
 //!           GET  /unmatched               POST /unmatched/link     right operate
 //!           POST /jobs/{id}/{retry|cancel|resolve-there|resolve-not-there}
-//!           POST /partners/{id}/{pause|resume}
+//!           POST /partners/{id}/{pause|resume|drain|probe}
+//!           POST /holds, /holds/release
 //! machines  GET  /health, /ready          open
 //!           GET  /metrics                 right metrics or read
 //! ```
@@ -44,8 +47,8 @@ use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::intake::Intake;
-use crate::sync::job::State;
-use crate::sync::ports::{PartnerView, Status};
+use crate::sync::people;
+use crate::sync::ports::Status;
 pub use access::{Right, Token, TokenHash};
 pub use server::{Bounds, serve};
 
@@ -60,6 +63,8 @@ pub struct DoorLimits {
     pub status_rows_max: usize,
     /// Entries of one page of `/feed`.
     pub feed_rows_max: usize,
+    /// Entries of one page of `/jobs`, `/lanes`, `/holds`.
+    pub list_rows_max: usize,
     /// `/ready` says no with less room than this for `folder`, in MiB.
     pub free_mb_min: u64,
     /// The folder of the store.
@@ -117,15 +122,7 @@ impl Doors {
         let mut status = status.map_err(|e| health::store_said(&e))?;
         for (of, partner) in house.partners.keys() {
             if of == tenant && !status.partners.iter().any(|p| p.partner == *partner) {
-                status.partners.push(PartnerView {
-                    partner: partner.clone(),
-                    jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
-                    retrying: 0,
-                    held: 0,
-                    oldest: None,
-                    paused: None,
-                    last_success: None,
-                });
+                status.partners.push(people::unused(partner));
             }
         }
         status.partners.sort_by(|a, b| a.partner.cmp(&b.partner));
@@ -153,8 +150,15 @@ pub fn router(doors: Arc<Doors>) -> Router {
         .route("/schemas/{kind}", get(clinic::schema))
         .route("/in/{partner}", post(partners::receive))
         .route("/status", get(admin::status))
+        .route("/jobs", get(admin::jobs::list))
+        .route("/jobs/{id}", get(admin::jobs::one))
+        .route("/jobs/{id}/blocked-by", get(admin::jobs::blocked_by))
         .route("/jobs/{id}/{act}", post(admin::act))
-        .route("/partners/{id}/{act}", post(admin::partner))
+        .route("/lanes", get(admin::lanes::list))
+        .route("/holds", get(admin::holds::list).post(admin::holds::hold))
+        .route("/holds/release", post(admin::holds::release))
+        .route("/partners", get(admin::partners::list))
+        .route("/partners/{id}/{act}", post(admin::partners::act))
         .route("/unmatched", get(admin::unmatched))
         .route("/unmatched/link", post(admin::link))
         .route("/page.css", get(admin::style))

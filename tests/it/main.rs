@@ -5,11 +5,13 @@
     reason = "a test that cannot go on must stop, and its tools with it"
 )]
 
+mod checker;
 mod clinic;
 mod commands;
 mod consents;
 mod corpus;
 mod demo;
+mod desk;
 mod doors;
 mod fhirpath;
 mod fixtures;

@@ -34,12 +34,19 @@ const CHECKS: &[(Fault, &str)] = &[
            UNION ALL SELECT tenant, -count(*) FROM job GROUP BY tenant)
          GROUP BY tenant HAVING sum(n) <> 0",
     ),
+    (
+        Fault::Counter,
+        "SELECT tenant, partner, count(*) FROM lane l WHERE jobs <> (SELECT count(*) FROM job j
+           WHERE j.tenant = l.tenant AND j.partner = l.partner AND j.lane = l.lane AND j.rank IS NOT NULL)
+         GROUP BY tenant, partner",
+    ),
     // Work goes on where something is leased or was accepted of late: then it is only much.
     (
         Fault::Unclaimed,
         "SELECT l.tenant, l.partner, count(*) FROM lane l
            LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
          WHERE l.mode IN (0, 2) AND l.due < ?1 AND p.paused_until IS NULL AND ifnull(p.last_success, 0) < ?1
+           AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
            AND NOT EXISTS (SELECT 1 FROM job j WHERE j.lease_until IS NOT NULL
              AND j.tenant = l.tenant AND j.partner = l.partner)
          GROUP BY l.tenant, l.partner",

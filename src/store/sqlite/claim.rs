@@ -6,6 +6,7 @@ use super::jobs::{self, Move, Place};
 use super::lanes;
 use super::rows;
 use crate::clock::Time;
+use crate::fault::{self, Mutant};
 use crate::ids::{JobId, MessageId, PartnerId, TenantId};
 use crate::sync::job::{Chain, Claimed, State, VersionRef};
 use crate::sync::ports::ClaimRequest;
@@ -19,10 +20,16 @@ pub(super) fn claim(
     let until = request.now.plus(request.lease).micros();
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
-        if paused(connection, tenant, partner)? {
+        if paused(connection, tenant, partner)? && !fault::mutant(Mutant::BreakerIgnored) {
             continue;
         }
         lanes::ripen(connection, tenant.as_str(), partner.as_str(), now)?;
+        if let Some(mark) = drain(connection, tenant.as_str(), partner.as_str())? {
+            for seq in before(connection, tenant, partner, mark, *room)? {
+                out.push(take(connection, seq, until, request)?);
+            }
+            continue;
+        }
         let by_age = request.by_age(*room);
         for seq in heads(connection, tenant, partner, *room, by_age)? {
             out.push(take(connection, seq, until, request)?);
@@ -52,6 +59,13 @@ fn heads(
             )?
             .collect()
     };
+    if fault::mutant(Mutant::DoubleClaim) {
+        let any = some(
+            "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode <= 1 LIMIT ?3",
+            room,
+        )?;
+        return Ok(any.into_iter().map(|(_, seq)| seq).collect());
+    }
     let urgent = some(
         "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
          ORDER BY priority, head LIMIT ?3",
@@ -90,6 +104,47 @@ fn paused(
         .query_row(params![tenant.as_str(), partner.as_str()], |r| r.get(0))
         .optional()?
         .unwrap_or(false))
+}
+
+/// The newest job there was when a person began to drain the partner.
+pub(super) fn drain(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+) -> rusqlite::Result<Option<i64>> {
+    Ok(connection
+        .prepare_cached("SELECT drain FROM partner WHERE tenant = ?1 AND partner = ?2")?
+        .query_row(params![tenant, partner], |r| r.get(0))
+        .optional()?
+        .flatten())
+}
+
+/// Ready heads of a partner that is drained: those that came before it, and what took their place.
+fn before(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+    mark: i64,
+    room: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    let room_sql = i64::try_from(room).unwrap_or(i64::MAX);
+    let mut heads: Vec<(i64, i64)> = Vec::new();
+    for sql in [
+        "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
+           AND priority IN (0, 1, 2, 3, 4) AND head <= ?3 ORDER BY priority, head LIMIT ?4",
+        "SELECT priority, head FROM lane INDEXED BY lane_succeeds WHERE tenant = ?1 AND partner = ?2
+           AND mode = 0 AND succeeds <= ?3 ORDER BY priority, head LIMIT ?4",
+    ] {
+        let mut query = connection.prepare_cached(sql)?;
+        let name = params![tenant.as_str(), partner.as_str(), mark, room_sql];
+        for head in query.query_map(name, |r| Ok((r.get(0)?, r.get(1)?)))? {
+            heads.push(head?);
+        }
+    }
+    heads.sort_unstable();
+    heads.dedup();
+    heads.truncate(room);
+    Ok(heads.into_iter().map(|(_, seq)| seq).collect())
 }
 
 fn take(
@@ -164,7 +219,9 @@ pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusql
     )?;
     for (tenant, partner, room) in &request.room {
         let name = params![tenant.as_str(), partner.as_str(), request.now.micros()];
-        if *room > 0 && due.query_row(name, |r| r.get(0))? && !paused(connection, tenant, partner)?
+        if *room > 0
+            && due.query_row(name, |r| r.get(0))?
+            && (!paused(connection, tenant, partner)? || fault::mutant(Mutant::BreakerIgnored))
         {
             return Ok(true);
         }
@@ -194,10 +251,17 @@ pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>
     let due: Option<i64> = connection
         .prepare_cached(
             "SELECT min(CASE
-                 WHEN EXISTS (SELECT 1 FROM lane l
+                 WHEN p.drain IS NULL AND EXISTS (SELECT 1 FROM lane l
                    WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0) THEN 0
+                 WHEN p.drain IS NOT NULL AND (EXISTS (SELECT 1 FROM lane l
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
+                       AND l.priority IN (0, 1, 2, 3, 4) AND l.head <= p.drain)
+                   OR EXISTS (SELECT 1 FROM lane l INDEXED BY lane_succeeds
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
+                       AND l.succeeds <= p.drain)) THEN 0
                  ELSE (SELECT min(l.due) FROM lane l
-                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2) END)
+                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2
+                     AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)) END)
              FROM count c LEFT JOIN partner p ON p.tenant = c.tenant AND p.partner = c.partner
              WHERE c.state = 'waiting' AND p.paused_until IS NULL",
         )?

@@ -31,11 +31,13 @@ pub(super) struct Place {
     pub(super) seen_rows: i64,
     holds_lane: bool,
     succeeds: Option<i64>,
+    /// Whether it stands in its lane.
+    stands: bool,
 }
 
 const PLACE: &str = "tenant, partner, lane, seq, state, purpose, kind, record, client, reach, held, \
      awaits IS NOT NULL, unsure, lease_until IS NOT NULL, token, seen_rows, succeeds, \
-     holds_lane";
+     rank IS NOT NULL, holds_lane";
 
 fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place {
@@ -56,7 +58,8 @@ fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
         token: r.get(14)?,
         seen_rows: r.get(15)?,
         succeeds: r.get(16)?,
-        holds_lane: r.get(17)?,
+        stands: r.get(17)?,
+        holds_lane: r.get(18)?,
     })
 }
 
@@ -217,6 +220,8 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             .prepare_cached("DELETE FROM need WHERE tenant = ?1 AND job = ?2")?
             .execute(params![place.tenant, place.seq])?;
     }
+    let by = i64::from(rank.is_some()) - i64::from(place.stands);
+    lanes::counted(connection, place.lane(), by)?;
     lanes::refresh(connection, place.lane(), to.now)?;
     let mut others = Vec::new();
     if place.on_its_way() != (to.to.is_open() && !to.held) {
@@ -265,20 +270,12 @@ fn unheld(connection: &Connection, place: &Place) -> rusqlite::Result<Vec<String
         .collect::<rusqlite::Result<_>>()?;
     let mut lanes = Vec::new();
     for client in clients {
-        lanes.extend(lanes::of_client(
+        lanes.extend(lanes::of_patient(
             connection,
             &place.tenant,
             &place.partner,
             &client,
         )?);
-        // Younger merges of the patient are of another lane and perhaps of another patient.
-        let mut merges = connection.prepare_cached(
-            "SELECT j.lane FROM hold h JOIN job j ON j.seq = h.job
-             WHERE h.tenant = ?1 AND h.partner = ?2 AND h.client = ?3",
-        )?;
-        for lane in merges.query_map(params![place.tenant, place.partner, client], |r| r.get(0))? {
-            lanes.push(lane?);
-        }
     }
     Ok(lanes)
 }
@@ -389,6 +386,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         partner,
         key: &job.lane.0,
     };
+    lanes::counted(connection, lane, i64::from(rank.is_some()))?;
     lanes::refresh(connection, lane, b.now)?;
     merges_look_again(connection, lane, b.client, b.now)
 }

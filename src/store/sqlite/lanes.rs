@@ -10,6 +10,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows;
+use crate::fault::{self, Mutant};
 use crate::sync::job::{Purpose, State};
 
 /// In which way a lane stands (see the schema).
@@ -95,10 +96,15 @@ pub(super) struct Lane<'a> {
 /// The first of a line. What is unclear goes before a cancel of its own chain only: in a patient's
 /// line, cancels of other chains pass it (contracts section 6).
 fn first(connection: &Connection, lane: Lane<'_>) -> rusqlite::Result<Option<Head>> {
+    let order = if fault::mutant(Mutant::NoLaneOrder) {
+        "seq DESC"
+    } else {
+        "rank, seq"
+    };
     let first = connection
         .prepare_cached(&format!(
             "SELECT {HEAD} FROM job WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
-               AND rank IS NOT NULL ORDER BY rank, seq LIMIT 1"
+               AND rank IS NOT NULL ORDER BY {order} LIMIT 1"
         ))?
         .query_row(params![lane.tenant, lane.partner, lane.key], head)
         .optional()?;
@@ -196,7 +202,8 @@ fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusql
     let bound = head.state == State::Waiting && head.purpose != Purpose::Cancel;
     if bound
         && (needs(connection, lane, head.seq)?
-            || holds(connection, lane, head.client.as_deref(), head.seq)?)
+            || holds(connection, lane, head.client.as_deref(), head.seq)?
+            || stopped(connection, lane, head.client.as_deref(), head.seq)?)
     {
         return Ok(mode::HELD_BACK);
     }
@@ -250,6 +257,25 @@ pub(super) fn of_client(
         )?
         .query_map(params![tenant, client, partner], |r| r.get(0))?
         .collect()
+}
+
+/// The same, and the lanes of merges that name the client.
+pub(super) fn of_patient(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    client: &str,
+) -> rusqlite::Result<Vec<String>> {
+    let mut keys = of_client(connection, tenant, partner, client)?;
+    // Merges of the patient are perhaps of another lane and of another patient.
+    let mut merges = connection.prepare_cached(
+        "SELECT j.lane FROM hold h JOIN job j ON j.seq = h.job
+         WHERE h.tenant = ?1 AND h.partner = ?2 AND h.client = ?3",
+    )?;
+    for key in merges.query_map(params![tenant, partner, client], |r| r.get(0))? {
+        keys.push(key?);
+    }
+    Ok(keys)
 }
 
 /// Whether something that the job refers to is not known at the partner and on its way there: by an
@@ -327,6 +353,38 @@ pub(super) fn holds(
         .query_row(params![lane.tenant, lane.partner, oldest, seq], |r| {
             r.get(0)
         })
+}
+
+/// Whether an administrator stopped the client, or one of the two whom this job merges.
+pub(super) fn stopped(
+    connection: &Connection,
+    lane: Lane<'_>,
+    client: Option<&str>,
+    seq: i64,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM stop WHERE tenant = ?1 AND client = ?3 AND partner IN ('', ?2))
+               OR EXISTS (SELECT 1 FROM hold h CROSS JOIN stop s ON s.tenant = h.tenant
+                   AND s.client = h.client AND s.partner IN ('', ?2)
+                 WHERE h.tenant = ?1 AND h.job = ?4)",
+        )?
+        .query_row(params![lane.tenant, lane.partner, client, seq], |r| {
+            r.get(0)
+        })
+}
+
+/// A job has come to stand in a lane (+1), or has left it (-1). Before the lane is looked at: a lane
+/// that has no row gets one, with its first job counted.
+pub(super) fn counted(connection: &Connection, lane: Lane<'_>, by: i64) -> rusqlite::Result<()> {
+    if by != 0 {
+        connection
+            .prepare_cached(
+                "UPDATE lane SET jobs = jobs + ?4 WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+            )?
+            .execute(params![lane.tenant, lane.partner, lane.key, by])?;
+    }
+    Ok(())
 }
 
 /// Looks again at the lanes of all patients whom merges hold at a partner.

@@ -6,10 +6,13 @@
 mod admit;
 mod audit;
 mod backup;
+mod blocked;
 mod claim;
 mod crosswalk;
 mod database;
 mod denials;
+mod desk;
+mod find;
 mod gather;
 mod jobs;
 mod keeping;
@@ -25,6 +28,7 @@ mod rows;
 mod schema;
 mod seal;
 mod space;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod versions;

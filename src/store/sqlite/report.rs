@@ -7,6 +7,7 @@ use super::jobs::{self, Move, Place};
 use super::seal::seal;
 use super::{crosswalk, denials, lanes};
 use crate::clock::Time;
+use crate::fault::{self, Mutant, Point};
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::job::{Reach, State};
 use crate::sync::ports::{AttemptRow, CrosswalkRow, EffectDone, Report, Reported, Settle};
@@ -19,7 +20,8 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
     let Some(place) = Place::named(connection, tenant, r.job.as_str())? else {
         return Ok(Reported::LeaseLost);
     };
-    if place.token != r.token || !place.leased {
+    let lost = place.token != r.token || !place.leased;
+    if lost && !fault::mutant(Mutant::SettleAfterLostLease) {
         return Ok(Reported::LeaseLost);
     }
     if let Some(attempt) = &r.attempt {
@@ -66,6 +68,7 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
                 Reason::Throttled.as_str()
             ])?;
     }
+    fault::here(Point::BeforeReport);
     Ok(Reported::Stored)
 }
 
@@ -160,7 +163,11 @@ fn put_settle(
         connection,
         place,
         &to.because(settle.reason).due(due.micros()),
-    )
+    )?;
+    if settle.state == State::Parked && fault::mutant(Mutant::ParkedDeleted) {
+        connection.execute("DELETE FROM job WHERE seq = ?", [place.seq])?;
+    }
+    Ok(())
 }
 
 fn pause_by_outage(

@@ -5,8 +5,10 @@
 
 use rusqlite::Connection;
 
+use crate::fault::{self, Point};
+
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PACE];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -149,6 +151,50 @@ CREATE TABLE finding (
   since INTEGER NOT NULL, PRIMARY KEY (tenant, partner, fault)) WITHOUT ROWID;
 ";
 
+/// What people do beyond acts on one job.
+const PEOPLE: &str = "
+-- How many jobs stand in a lane; most have one.
+ALTER TABLE lane ADD COLUMN jobs INTEGER NOT NULL DEFAULT 1;
+UPDATE lane SET jobs = (SELECT count(*) FROM job j WHERE j.tenant = lane.tenant
+  AND j.partner = lane.partner AND j.lane = lane.lane AND j.rank IS NOT NULL);
+CREATE INDEX lane_long ON lane (tenant, partner, jobs DESC, lane) WHERE jobs > 1;
+CREATE INDEX lane_succeeds ON lane (tenant, partner, succeeds) WHERE succeeds IS NOT NULL;
+-- drain: the newest job there was when a person began to drain the partner; later ones wait.
+ALTER TABLE partner ADD COLUMN drain INTEGER;
+-- An administrator's holds. partner: empty for all of them.
+CREATE TABLE stop (
+  tenant TEXT NOT NULL, client TEXT NOT NULL, partner TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
+  since INTEGER NOT NULL,
+  PRIMARY KEY (tenant, client, partner)) WITHOUT ROWID;
+-- What people did to a partner, a patient, a replay: about says to which.
+CREATE TABLE deed (
+  tenant TEXT NOT NULL, about TEXT NOT NULL, what TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL,
+  at INTEGER NOT NULL);
+CREATE INDEX deed_about ON deed (tenant, about);
+-- Jobs that people made of others. how: replay, reroute, edit.
+CREATE TABLE made (
+  tenant TEXT NOT NULL, job INTEGER NOT NULL, source INTEGER NOT NULL, how TEXT NOT NULL, replay TEXT,
+  PRIMARY KEY (tenant, job)) WITHOUT ROWID;
+CREATE INDEX made_source ON made (tenant, source);
+CREATE INDEX made_replay ON made (tenant, replay, job) WHERE replay IS NOT NULL;
+-- Replays. cursor: the seq up to which jobs were looked at, of those up to upto. next: not before.
+CREATE TABLE replay (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, filter TEXT NOT NULL, state TEXT NOT NULL, rate INTEGER NOT NULL,
+  cursor INTEGER NOT NULL, upto INTEGER NOT NULL, made INTEGER NOT NULL, retried INTEGER NOT NULL,
+  skipped TEXT NOT NULL, who TEXT NOT NULL, why BLOB NOT NULL, begun INTEGER NOT NULL,
+  changed INTEGER NOT NULL, next INTEGER NOT NULL,
+  PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX replay_next ON replay (next) WHERE state IN ('running', 'cancelling');
+CREATE INDEX replay_begun ON replay (tenant, begun);
+-- What one person proposed and another has to confirm. body: what exactly, sealed.
+CREATE TABLE proposal (
+  tenant TEXT NOT NULL, id TEXT NOT NULL, what TEXT NOT NULL, about TEXT NOT NULL, body BLOB NOT NULL,
+  who TEXT NOT NULL, why BLOB NOT NULL, at INTEGER NOT NULL, state TEXT NOT NULL,
+  second TEXT, decided INTEGER,
+  PRIMARY KEY (tenant, id)) WITHOUT ROWID;
+CREATE INDEX proposal_open ON proposal (tenant, at) WHERE state = 'open';
+";
+
 /// Who is left alone when, and what may be claimed by age.
 const PACE: &str = "
 -- failures: outages in a row.
@@ -184,6 +230,7 @@ pub fn migrate(
         }
         let tx = connection.transaction()?;
         tx.execute_batch(sql)?;
+        fault::here(Point::InMigration);
         tx.pragma_update(None, "application_id", APPLICATION)?;
         tx.pragma_update(None, "user_version", n)?;
         tx.commit()?;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, params};
 
 use super::audit;
-use super::lanes::{self, Lane};
+use super::blocked::{Glance, JOB, blocked_by, job};
 use super::read;
 use super::rows::{self, int};
 use crate::clock::Time;
-use crate::ids::{JobId, MessageId, PartnerId, RawId, TenantId};
-use crate::sync::job::{EffectKind, Purpose, State, VersionRef};
+use crate::ids::{PartnerId, RawId, TenantId};
+use crate::sync::job::{EffectKind, State};
 use crate::sync::ports::{
     EffectView, JobView, PartnerView, Refusal, Status, Story, TryView, Unmatched,
 };
@@ -20,123 +20,11 @@ use crate::sync::verdict::Verdict;
 /// Jobs, answers and refusals listed, at most, where the caller names no limit.
 const LIST_MAX: i64 = 1000;
 
-/// Columns of [`job`].
-const JOB: &str = "seq, id, partner, kind, record, version, purpose, state, reason, accepted, due, \
-     attempts, unsure, message, lane, client, held, awaits, lease_until IS NOT NULL";
-
-/// A job at a glance, without its effects and attempts, and its seq and lane.
-struct Glance {
+pub(super) fn effects(
+    connection: &Connection,
+    tenant: &str,
     seq: i64,
-    lane: String,
-    client: Option<String>,
-    held: bool,
-    awaits: Option<String>,
-    leased: bool,
-    view: JobView,
-}
-
-fn job(r: &Row<'_>) -> rusqlite::Result<Glance> {
-    Ok(Glance {
-        seq: r.get(0)?,
-        lane: r.get(14)?,
-        client: r.get(15)?,
-        held: r.get(16)?,
-        awaits: r.get(17)?,
-        leased: r.get(18)?,
-        view: JobView {
-            id: JobId::new(r.get_ref(1)?.as_str()?),
-            partner: PartnerId::new(r.get_ref(2)?.as_str()?),
-            record: VersionRef {
-                kind: r.get(3)?,
-                id: r.get(4)?,
-                version: rows::number(r, 5)?,
-            },
-            purpose: rows::purpose(r, 6)?,
-            state: rows::state(r, 7)?,
-            reason: rows::reason(r, 8)?,
-            accepted: rows::time(r, 9)?,
-            due: rows::time(r, 10)?,
-            attempts: rows::small(r, 11)?,
-            unsure: r.get(12)?,
-            message: r.get::<_, Option<String>>(13)?.map(|m| MessageId::new(&m)),
-            blocked_by: Vec::new(),
-            effects: Vec::new(),
-            tries: Vec::new(),
-        },
-    })
-}
-
-/// What holds a job back at this moment, exactly.
-fn blocked_by(connection: &Connection, tenant: &str, g: &Glance) -> rusqlite::Result<Vec<String>> {
-    let mut out = Vec::new();
-    if !matches!(g.view.state, State::Waiting | State::Asking) || g.leased {
-        return Ok(out);
-    }
-    let partner = g.view.partner.as_str();
-    let lane = Lane {
-        tenant,
-        partner,
-        key: &g.lane,
-    };
-    if g.held {
-        out.push("gate: consent".to_owned());
-    }
-    if let Some(message) = g.awaits.as_ref().filter(|_| g.view.state == State::Waiting) {
-        out.push(format!("cancel: message {message} is not confirmed"));
-    }
-    let paused: Option<String> = connection
-        .prepare_cached(
-            "SELECT pause_reason FROM partner WHERE tenant = ?1 AND partner = ?2 AND paused_until IS NOT NULL",
-        )?
-        .query_map(params![tenant, partner], |r| r.get(0))?
-        .next()
-        .transpose()?;
-    if let Some(reason) = paused {
-        out.push(format!("pause: {reason}"));
-    }
-    let head: Option<String> = connection
-        .prepare_cached(
-            "SELECT j.id FROM lane l JOIN job j ON j.seq = l.head
-             WHERE l.tenant = ?1 AND l.partner = ?2 AND l.lane = ?3 AND l.head <> ?4",
-        )?
-        .query_map(params![tenant, partner, g.lane, g.seq], |r| r.get(0))?
-        .next()
-        .transpose()?;
-    if let Some(head) = head
-        && !g.held
-        && g.awaits.is_none()
-    {
-        out.push(format!("lane: job {head} goes first"));
-    }
-    if g.view.state == State::Asking || g.view.purpose == Purpose::Cancel {
-        return Ok(out);
-    }
-    if lanes::needs(connection, lane, g.seq)? {
-        let mut needs = connection.prepare_cached(
-            "SELECT o.id, o.kind, o.record FROM need n JOIN job o ON o.tenant = n.tenant
-               AND o.partner = ?2 AND o.kind = n.kind AND o.record = n.record
-             WHERE n.tenant = ?1 AND n.job = ?3 AND min(o.seq, ifnull(o.succeeds, o.seq)) < ?3
-               AND o.held = 0 AND o.state IN ('waiting', 'sending', 'asking') LIMIT 10",
-        )?;
-        let found = needs.query_map(params![tenant, partner, g.seq], |r| {
-            Ok(format!(
-                "needs: job {} brings {}/{}",
-                r.get::<_, String>(0)?,
-                r.get::<_, String>(1)?,
-                r.get::<_, String>(2)?
-            ))
-        })?;
-        for need in found {
-            out.push(need?);
-        }
-    }
-    if lanes::holds(connection, lane, g.client.as_deref(), g.seq)? {
-        out.push("hold: a merge of the patient is on its way".to_owned());
-    }
-    Ok(out)
-}
-
-fn effects(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Vec<EffectView>> {
+) -> rusqlite::Result<Vec<EffectView>> {
     connection
         .prepare_cached(
             "SELECT n, kind, type, our_id, done, their_id FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
@@ -154,7 +42,11 @@ fn effects(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<
         .collect()
 }
 
-fn tries(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Vec<TryView>> {
+pub(super) fn tries(
+    connection: &Connection,
+    tenant: &str,
+    seq: i64,
+) -> rusqlite::Result<Vec<TryView>> {
     connection
         .prepare_cached(
             "SELECT effect, asked, started, took, verdict, reason, status, length(body) - 1
@@ -231,7 +123,7 @@ pub(super) fn story(
         .collect::<rusqlite::Result<_>>()?;
     let mut jobs = Vec::with_capacity(glances.len());
     for g in glances {
-        let blocked_by = blocked_by(connection, t, &g)?;
+        let blocked_by = blocked_by(connection, t, &g, None)?;
         jobs.push(JobView {
             blocked_by,
             effects: effects(connection, t, g.seq)?,
@@ -286,7 +178,7 @@ pub(super) fn status(
     };
     let mut jobs = Vec::new();
     for g in worth_a_look(connection, t, now, limit)? {
-        let blocked_by = blocked_by(connection, t, &g)?;
+        let blocked_by = blocked_by(connection, t, &g, Some(now))?;
         jobs.push(JobView {
             blocked_by,
             ..g.view
@@ -303,6 +195,7 @@ pub(super) fn status(
             .query_row([t], |r| rows::number(r, 0))?,
         versions: total("versions")?,
         jobs_made: total("jobs")?,
+        jobs_by_people: total("jobs by people")?,
         audited: audit::audited(connection, tenant)?,
     })
 }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::gather::Gather;
 use crate::clock::System;
+use crate::fault::{self, Mutant, Point};
 use crate::sync::ports::StoreError;
 
 /// Calls in one commit, at most: beyond that the rate does not rise and the latency grows.
@@ -193,11 +194,7 @@ fn commit(connection: &Connection, mut group: Vec<Box<dyn Call>>) {
         give_up(connection);
         return one_by_one(connection, group);
     }
-    let lost = run(connection, "COMMIT").err().map(|e| Failure::of(&e));
-    if lost.is_some() {
-        give_up(connection);
-    }
-    tell_all(group, lost.as_ref());
+    end(connection, group);
 }
 
 fn tell_all(group: Vec<Box<dyn Call>>, lost: Option<&Failure>) {
@@ -221,13 +218,29 @@ fn one_by_one(connection: &Connection, group: Vec<Box<dyn Call>>) {
             tell_all(std::mem::take(&mut done), lost.as_ref());
         }
     }
+    end(connection, done);
+}
+
+/// Commits what was done, and tells.
+fn end(connection: &Connection, mut done: Vec<Box<dyn Call>>) {
     let mut lost = None;
+    if fault::mutant(Mutant::AckBeforeCommit) {
+        tell_all(std::mem::take(&mut done), None);
+    }
+    if fault::here(Point::BeforeCommit) {
+        lost = Some(Failure::Other("planted".into()));
+        give_up(connection);
+    }
     if !connection.is_autocommit()
         && let Err(error) = run(connection, "COMMIT")
     {
         lost = Some(Failure::of(&error));
         give_up(connection);
     }
+    fault::here(Point::AfterCommit);
+    fault::within(Point::InCheckpoint, || {
+        drop(connection.execute_batch("PRAGMA wal_checkpoint"));
+    });
     tell_all(done, lost.as_ref());
 }
 
@@ -277,6 +290,9 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -32_000)?;
     connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    if let Some(most) = fault::pages_max() {
+        connection.pragma_update(None, "max_page_count", most)?;
+    }
     Ok(connection)
 }
 

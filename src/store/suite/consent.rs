@@ -124,7 +124,10 @@ pub(in crate::store) async fn what_the_gate_holds_leaves_its_lane_until_consents
         (shown.state, shown.reason),
         (State::Waiting, Some(Reason::Consent))
     );
-    assert_eq!(shown.blocked_by, ["gate: consent"]);
+    assert_eq!(
+        held_back_by(&shown),
+        ["gate: no consent covers this receiver"]
+    );
     // One that is unclear and may not be asked about, because that would disclose it, is held, too.
     let unclear = clinic.next("ehr", 1).await;
     assert_eq!(unclear.id.as_str(), "J2", "what is allowed goes on");

@@ -468,3 +468,8 @@ pub(in crate::store) fn remote(id: &str, version: Option<&str>) -> Remote {
         version: version.map(str::to_owned),
     }
 }
+
+/// What holds a job back, in words.
+pub(in crate::store) fn held_back_by(job: &JobView) -> Vec<String> {
+    job.blocked_by.iter().map(ToString::to_string).collect()
+}

@@ -58,8 +58,8 @@ pub(in crate::store) async fn both_patients_wait_for_their_merge(store: &dyn Sto
     assert_eq!(clinic.goes("lab", 0).await, ["lab"], "held per partner");
     let shown = clinic.shown("observation", "after", "after").await;
     assert_eq!(
-        shown.blocked_by,
-        ["hold: a merge of the patient is on its way"]
+        held_back_by(&shown),
+        ["hold: a merge of the patient is on its way, job merge (waiting)"]
     );
     let first = clinic.claim("ehr", 0).await;
     assert_eq!(ids(&first), ["cancel", "merge", "other", "nobody"]);

@@ -5,6 +5,8 @@
 pub(super) mod admission;
 pub(super) mod consent;
 pub(super) mod crosswalk;
+pub(super) mod desk;
+mod hands;
 pub(super) mod keeping;
 pub(super) mod lanes;
 pub(super) mod machine;
@@ -83,6 +85,12 @@ macro_rules! conformance {
             shown: the_counts_add_up_in_every_state, a_story_tells_everything,
                 the_status_lists_what_needs_looking_at, refusals_are_counted_without_bodies,
                 old_keys_are_dropped_and_nothing_else;
+            desk: jobs_are_found_by_what_they_are, a_job_is_shown_with_all_that_belongs_to_it,
+                lanes_are_listed_biggest_first, every_blocker_has_its_name,
+                a_drain_lets_go_what_was_there_and_nothing_newer,
+                a_probe_by_hand_comes_now_and_touches_no_pause_by_a_person,
+                a_hold_stops_a_patient_at_one_partner_or_at_all,
+                a_hold_stops_a_merge_of_either_patient;
             tenants: no_method_reaches_another_tenant;
         }
     };

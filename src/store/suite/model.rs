@@ -48,7 +48,7 @@ impl Job {
         )
     }
 
-    fn stands(&self) -> bool {
+    pub(super) fn stands(&self) -> bool {
         let waits_elsewhere = self.held || (self.awaits.is_some() && self.state == State::Waiting);
         self.open() && (self.lease.is_some() || !waits_elsewhere)
     }
@@ -78,18 +78,22 @@ pub(super) struct Model {
     pub(super) jobs: Vec<Job>,
     pub(super) paused: [bool; 2],
     pub(super) consents: BTreeMap<usize, u64>,
+    /// Per partner: how many jobs there were when it began to be drained.
+    pub(super) drains: [Option<u64>; 2],
+    /// Patients whom an administrator stopped: (client, partner or all).
+    pub(super) stops: BTreeSet<(usize, Option<usize>)>,
 }
 
 impl Model {
     /// The jobs that stand in a lane.
-    fn line(&self, partner: usize, lane: &str) -> Vec<&Job> {
+    pub(super) fn line(&self, partner: usize, lane: &str) -> Vec<&Job> {
         let all = self.jobs.iter();
         all.filter(|j| j.partner == partner && j.lane == lane && j.stands())
             .collect()
     }
 
     /// Who goes next in a lane, or is going.
-    fn head(&self, partner: usize, lane: &str) -> Option<&Job> {
+    pub(super) fn head(&self, partner: usize, lane: &str) -> Option<&Job> {
         let line = self.line(partner, lane);
         if let Some(leased) = line.iter().find(|j| j.lease.is_some()) {
             return Some(leased);
@@ -115,7 +119,19 @@ impl Model {
     fn held_back(&self, j: &Job) -> bool {
         j.state == State::Waiting
             && j.purpose != Purpose::Cancel
-            && (j.needs.iter().any(|n| self.misses(j, *n)) || self.merging(j))
+            && (j.needs.iter().any(|n| self.misses(j, *n)) || self.merging(j) || self.stopped(j))
+    }
+
+    fn stopped(&self, j: &Job) -> bool {
+        let here = |c: &usize| {
+            self.stops.contains(&(*c, None)) || self.stops.contains(&(*c, Some(j.partner)))
+        };
+        j.client.iter().chain(&j.merges).any(here)
+    }
+
+    /// Whether a drain of its partner leaves it where it is.
+    fn after_drain(&self, j: &Job) -> bool {
+        self.drains[j.partner].is_some_and(|mark| j.since() >= mark)
     }
 
     /// Whether `record` is not there yet and on its way, in front of `j`.
@@ -194,7 +210,7 @@ impl Model {
         lanes
             .into_iter()
             .filter_map(|lane| self.head(partner, lane))
-            .filter(|h| h.lease.is_none() && !self.held_back(h))
+            .filter(|h| h.lease.is_none() && !self.held_back(h) && !self.after_drain(h))
             .collect()
     }
 

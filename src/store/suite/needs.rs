@@ -36,7 +36,10 @@ pub(in crate::store) async fn a_job_waits_for_what_it_refers_to(store: &dyn Stor
     let first = clinic.next("ehr", 0).await;
     assert_eq!(first.id.as_str(), "client");
     let shown = clinic.shown("observation", "M-1", "obs").await;
-    assert_eq!(shown.blocked_by, ["needs: job client brings client/C-1"]);
+    assert_eq!(
+        held_back_by(&shown),
+        ["needs: job client brings client/C-1 (sending)"]
+    );
     // Still on its way while it is unclear, and while it waits for its next time.
     clinic
         .settle(&first, State::Asking, Reason::TimedOut, 1)
@@ -114,7 +117,10 @@ pub(in crate::store) async fn the_successor_of_what_was_replaced_is_waited_for(s
         )
         .await;
     let shown = clinic.shown("observation", "M-1", "obs").await;
-    assert_eq!(shown.blocked_by, ["needs: job client2 brings client/C-1"]);
+    assert_eq!(
+        held_back_by(&shown),
+        ["needs: job client2 brings client/C-1 (waiting)"]
+    );
     let next = clinic.next("ehr", 1).await;
     assert_eq!(next.id.as_str(), "client2");
     // And the successor of that.

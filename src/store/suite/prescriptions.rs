@@ -54,7 +54,10 @@ pub(in crate::store) async fn a_new_one_waits_for_the_approval(store: &dyn Store
     );
     let shown = clinic.shown(RX, "RX-1", "J3").await;
     assert_eq!(shown.reason, Some(Reason::AwaitsCancel));
-    assert_eq!(shown.blocked_by, ["cancel: message MSGJ2 is not confirmed"]);
+    assert_eq!(
+        held_back_by(&shown),
+        ["cancel: job J2 (message MSGJ2) is not confirmed"]
+    );
     clinic.accept(answer("EV-1", true)).await;
     assert_eq!(
         clinic.chain(&chain(RX, "RX-1")).await[1].confirmed,

@@ -58,7 +58,10 @@ pub(in crate::store) async fn a_story_tells_everything(store: &dyn Store) {
     assert_eq!(versions, [2, 1], "newest first");
     let jobs: Vec<_> = story.jobs.iter().map(|j| j.id.as_str()).collect();
     assert_eq!(jobs, ["J1", "J2"], "oldest first, of this record");
-    assert_eq!(story.jobs[1].blocked_by, ["lane: job J1 goes first"]);
+    assert_eq!(
+        held_back_by(&story.jobs[1]),
+        ["lane: job J1 goes first (waiting)"]
+    );
     let answers: Vec<_> = story.answers.iter().map(|v| v.record.clone()).collect();
     assert_eq!(answers, [version("order-event", "EV-1", 1)]);
     assert_eq!(

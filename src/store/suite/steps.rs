@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::sync::ports::Act;
+use crate::sync::ports::{Act, Steer};
 
 /// Two partners: one by chain, one by patient.
 pub(super) const PARTNERS: [&str; 2] = ["ehr", "lab"];
@@ -72,6 +72,15 @@ pub(in crate::store) enum Step {
     Consent {
         client: usize,
     },
+    Steer {
+        partner: usize,
+        steer: Steer,
+    },
+    Hold {
+        client: usize,
+        partner: Option<usize>,
+        on: bool,
+    },
 }
 
 pub(in crate::store) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -89,6 +98,12 @@ pub(in crate::store) fn steps() -> impl Strategy<Value = Vec<Step>> {
         Just(Act::Cancel),
         Just(Act::ResolveThere),
         Just(Act::ResolveNotThere),
+    ];
+    let steer = prop_oneof![
+        1 => Just(Steer::Pause),
+        2 => Just(Steer::Resume),
+        2 => Just(Steer::Drain),
+        1 => Just(Steer::Probe),
     ];
     let needs = proptest::option::of(0..RECORDS.len());
     let accept = (
@@ -115,6 +130,9 @@ pub(in crate::store) fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (0..2usize, any::<bool>()).prop_map(|(partner, on)| Step::Pause { partner, on }),
         2 => (any::<usize>(), act).prop_map(|(pick, act)| Step::Act { pick, act }),
         1 => (0..2usize).prop_map(|client| Step::Consent { client }),
+        1 => (0..2usize, steer).prop_map(|(partner, steer)| Step::Steer { partner, steer }),
+        1 => (0..2usize, proptest::option::of(0..2usize), any::<bool>())
+            .prop_map(|(client, partner, on)| Step::Hold { client, partner, on }),
     ];
     prop::collection::vec(step, 1..50)
 }

@@ -5,8 +5,8 @@ use crate::clock::Time;
 use crate::ids::{JobId, MessageId, RawId};
 use crate::sync::job::State;
 use crate::sync::ports::{
-    Act, Admission, Admitted, CrosswalkRow, Denial, RawState, Received, Refusal, Reported,
-    ResourceRow, Store,
+    Act, Admission, Admitted, CrosswalkRow, Denial, JobFilter, RawState, Received, Refusal,
+    Reported, ResourceRow, Steer, Store,
 };
 use crate::sync::reason::Reason;
 
@@ -108,8 +108,23 @@ async fn all_of(clinic: &Clinic<'_>) -> String {
             .await
             .unwrap()
             .map(|s| s.jobs),
-        status,
+        (status, desk_of(clinic).await),
     )
+}
+
+/// What a tenant sees at its desk.
+async fn desk_of(clinic: &Clinic<'_>) -> String {
+    let (store, t) = (clinic.store, &clinic.tenant);
+    let jobs = clinic.find_all(&JobFilter::default(), 9, 9).await;
+    let sheet = store.job(t, &JobId::new("J1"), at(9)).await.unwrap();
+    let line = store
+        .lane(t, &partner("ehr"), "observation/M-1", 9, at(9))
+        .await
+        .unwrap();
+    let steered = store.steered(t).await.unwrap();
+    let holds = store.holds(t, 9).await.unwrap();
+    let lanes = clinic.lanes(9).await;
+    format!("{jobs:?} {sheet:?} {line:?} {steered:?} {holds:?} {lanes:?}")
 }
 
 pub(in crate::store) async fn no_method_reaches_another_tenant(store: &dyn Store) {
@@ -177,6 +192,15 @@ pub(in crate::store) async fn no_method_reaches_another_tenant(store: &dyn Store
     let anew = one.ready(anew).await;
     assert_eq!(store.admit(anew).await.unwrap(), Admitted::Stored);
     assert_eq!(all_of(&two).await, before, "acts, links, answers, denials");
+
+    let ehr = partner("ehr");
+    for steer in [Steer::Pause, Steer::Probe, Steer::Resume, Steer::Drain] {
+        one.steer(&ehr, steer, 4).await;
+    }
+    assert!(one.hold("C-1", None, true, 4).await);
+    assert!(one.hold("C-1", Some(&ehr), true, 4).await);
+    assert_eq!(all_of(&two).await, before, "drains and holds");
+    one.steer(&ehr, Steer::Resume, 4).await;
 
     // A merge of one's patient holds nobody of the other.
     let mut merge = draft("client-merge", "X", 1)

@@ -86,7 +86,7 @@ pub(in crate::store) async fn a_paused_partner_gets_nothing(store: &dyn Store) {
     assert_eq!(clinic.goes("ehr", 9).await, [""; 0]);
     assert_eq!(clinic.goes("lab", 9).await, ["J2"], "others go on");
     let shown = clinic.shown("observation", "M-1", "J1").await;
-    assert_eq!(shown.blocked_by, ["pause: by-person"]);
+    assert_eq!(held_back_by(&shown), ["pause: by-person"]);
     let status = store.status(&clinic.tenant, at(9), 9).await.unwrap();
     assert_eq!(
         status.partners[0].paused,

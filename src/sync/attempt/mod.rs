@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Time;
+use crate::fault::{self, Mutant, Point};
 use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, Find, Reach, State};
@@ -137,7 +138,13 @@ impl Attempt<'_> {
                 return Ok(false);
             }
         }
+        if fault::mutant(Mutant::DoneBeforeDelivery) {
+            let done = self.done(Reason::Delivered);
+            self.report(None, None, Some(done)).await?;
+        }
+        fault::here(Point::BeforePost);
         let heard = self.timed(effect, &rows, false).await;
+        fault::here(Point::AfterPost);
         let not_needed = std::mem::take(not_needed);
         self.conclude(effect, last, heard, not_needed).await
     }
@@ -296,6 +303,7 @@ impl Attempt<'_> {
             ..self.empty(now)
         };
         let stored = self.house.store.report(report).await? == Reported::Stored;
+        fault::here(Point::AfterReport);
         if let (true, true, Some(remote)) = (stored, accepted, answer.remote) {
             self.patient_found(effect, remote).await?;
         }

@@ -2,6 +2,7 @@
 //! no transaction leaks out; both traits are used as objects.
 
 mod admission;
+mod desk;
 mod keeping;
 mod partner;
 mod store;
@@ -10,6 +11,7 @@ mod views;
 mod work;
 
 pub use admission::*;
+pub use desk::*;
 pub use keeping::*;
 pub use partner::*;
 pub use store::*;

@@ -35,7 +35,7 @@ pub enum StoreError {
 
 /// A store.
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: Desk + Send + Sync {
     /// Writes an admission, or says why not. Checks, in this order: idempotency key, exact repeat of
     /// any stored version, version order, head and chain as they were seen.
     async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError>;
@@ -217,7 +217,8 @@ pub trait Store: Send + Sync {
         again: Option<(Time, Reason)>,
     ) -> Result<(), StoreError>;
 
-    /// A person pauses a partner (until, why) or ends its pause, whatever its cause.
+    /// Pauses a partner (until, why) or ends its pause, whatever its cause. People do it by
+    /// [`Desk::steer`], which keeps who and why.
     async fn pause(
         &self,
         tenant: &TenantId,

@@ -80,8 +80,9 @@ pub struct JobView {
     pub unsure: bool,
     /// The message it is.
     pub message: Option<MessageId>,
-    /// What holds it back at this moment, exactly: jobs (lane or needs), a hold, a pause, the gate.
-    pub blocked_by: Vec<String>,
+    /// All that holds it back at this moment, exactly.
+    #[serde(serialize_with = "super::desk::with_text")]
+    pub blocked_by: Vec<Blocker>,
     /// Its effects: (kind, type, our id, done, their id).
     pub effects: Vec<EffectView>,
     /// Its attempts, oldest first.
@@ -160,8 +161,11 @@ pub struct Status {
     pub denials_open: u64,
     /// Record versions stored.
     pub versions: u64,
-    /// Jobs ever made by routing: equals the sum over the seven states.
+    /// Jobs ever made, by routing and by people (replays, reroutes, edits): equals the sum over the
+    /// seven states.
     pub jobs_made: u64,
+    /// Of those: how many people made.
+    pub jobs_by_people: u64,
     /// What the last self-check found.
     pub audited: Audited,
 }

@@ -3,7 +3,12 @@
 //! Pages work without scripts, name a record by kind and id, and show nothing else of it. Every page
 //! is also JSON, by the same address. What a person does is stored with their name.
 
+pub(super) mod holds;
 mod html;
+pub(super) mod jobs;
+pub(super) mod lanes;
+mod lists;
+pub(super) mod partners;
 mod status;
 mod status_page;
 mod story;
@@ -25,11 +30,9 @@ use super::access::Right;
 use super::answer::{self, Answer, problem};
 use super::guard::Caller;
 use super::health::store_said;
-use crate::clock::Time;
 use crate::ids::{JobId, PartnerId};
 use crate::record::Kind;
 use crate::sync::ports::{Act, CrosswalkRow};
-use crate::sync::reason::Reason;
 
 /// Bytes of a form, at most.
 const FORM_BYTES_MAX: usize = 8192;
@@ -131,6 +134,13 @@ struct Why {
     back: String,
 }
 
+impl Why {
+    /// The words, as many as are kept.
+    fn why(&self) -> String {
+        self.why.chars().take(WHY_CHARS_MAX).collect()
+    }
+}
+
 /// Reads a form or a JSON object.
 async fn form<T: DeserializeOwned + Default>(doors: &Doors, request: Request) -> Result<T, Answer> {
     let json = request
@@ -189,7 +199,7 @@ pub(super) async fn act(
     };
     let page = answer::wants_page(request.headers());
     let said: Why = form(&doors, request).await?;
-    let why: String = said.why.chars().take(WHY_CHARS_MAX).collect();
+    let why = said.why();
     let acted = doors
         .house
         .store
@@ -212,36 +222,6 @@ pub(super) async fn act(
         ));
     }
     tracing::info!(job = %id, ?act, who = %caller.name, "a person acted");
-    Ok(done(page, &said.back))
-}
-
-/// `POST /partners/{id}/{pause|resume}`.
-pub(super) async fn partner(
-    State(doors): State<Arc<Doors>>,
-    caller: Caller,
-    Path((id, act)): Path<(String, String)>,
-    request: Request,
-) -> Result<Answer, Answer> {
-    caller.needs(&[Right::Operate])?;
-    let id = PartnerId::new(&id);
-    let pause = match act.as_str() {
-        "pause" => Some((Time::NEVER, Reason::ByPerson)),
-        "resume" => None,
-        _ => return Err(answer::nothing_here()),
-    };
-    doors
-        .house
-        .member(&caller.tenant, &id)
-        .ok_or_else(answer::nothing_here)?;
-    let page = answer::wants_page(request.headers());
-    let said: Why = form(&doors, request).await?;
-    doors
-        .house
-        .store
-        .pause(&caller.tenant, &id, pause)
-        .await
-        .map_err(|e| store_said(&e))?;
-    tracing::info!(partner = %id, paused = pause.is_some(), who = %caller.name, "a person acted");
     Ok(done(page, &said.back))
 }
 

@@ -118,7 +118,7 @@ impl<'a> Shown<'a> {
             esc(words::age(self.now.since(job.accepted))),
             esc(next),
             job.attempts,
-            esc(job.blocked_by.join(", ")),
+            esc(words::held_back_by(job)),
         );
         if self.may_act {
             out.push_str(&presses(job, "/status"));

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::html::{esc, page as whole};
+use super::lists;
 use super::status_page::{presses, record_address};
 use super::words;
 use crate::clock::Time;
@@ -74,18 +75,7 @@ impl Shown<'_> {
     /// The JSON form.
     pub(super) fn json(&self) -> Value {
         let s = self.story;
-        let jobs: Vec<Value> = s
-            .jobs
-            .iter()
-            .map(|j| {
-                let mut v = json!(j);
-                v["what"] = json!(j.reason.map(Reason::what));
-                v["who"] = json!(j.reason.map(Reason::who));
-                v["next"] = json!(j.reason.map(Reason::next));
-                v["press"] = json!(words::presses(j));
-                v
-            })
-            .collect();
+        let jobs: Vec<Value> = s.jobs.iter().map(lists::job).collect();
         let resources: Vec<Value> = s
             .resources
             .iter()
@@ -172,7 +162,7 @@ impl Shown<'_> {
             let _ = write!(out, " · next {}", esc(words::until(job.due, self.now)));
         }
         if !job.blocked_by.is_empty() {
-            let _ = write!(out, " · held back by {}", esc(job.blocked_by.join(", ")));
+            let _ = write!(out, " · held back by {}", esc(words::held_back_by(job)));
         }
         out.push_str("</p>");
         if job.state.is_open() || job.state == State::Parked {

@@ -48,6 +48,12 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
 }
 
+/// All that holds a job back, in one line.
+pub(super) fn held_back_by(job: &JobView) -> String {
+    let all: Vec<String> = job.blocked_by.iter().map(ToString::to_string).collect();
+    all.join(", ")
+}
+
 /// What a person may do to a job: the last part of its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

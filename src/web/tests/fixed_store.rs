@@ -11,9 +11,9 @@ use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
-    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
-    StoreError, StoredRaw, StoredVersion, Story,
+    Act, Admission, Admitted, By, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given, Keep,
+    NewRaw, RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Steer,
+    Store, StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
 
@@ -39,6 +39,21 @@ fn no<T>(operation: &'static str) -> Result<T, StoreError> {
         operation,
         cause: "a store of fixed answers".into(),
     })
+}
+
+#[async_trait]
+impl Desk for Fixed {
+    async fn steer(
+        &self,
+        _: &TenantId,
+        partner: &PartnerId,
+        steer: Steer,
+        by: By<'_>,
+        _: Time,
+    ) -> Result<(), StoreError> {
+        self.note(format!("{} {partner} by {}", steer.as_str(), by.who));
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -83,11 +98,10 @@ impl Store for Fixed {
     async fn pause(
         &self,
         _: &TenantId,
-        partner: &PartnerId,
-        pause: Option<(Time, Reason)>,
+        _: &PartnerId,
+        _: Option<(Time, Reason)>,
     ) -> Result<(), StoreError> {
-        self.note(format!("pause {partner} {}", pause.is_some()));
-        Ok(())
+        no("pause")
     }
 
     async fn act(

@@ -23,7 +23,7 @@ use crate::ids::{Hash, JobId, Key, PartnerId, TenantId};
 use crate::sync::house::Settings;
 use crate::sync::job::{Chain, Purpose, State, VersionRef};
 use crate::sync::ports::{
-    Audited, Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched,
+    Audited, Blocker, Given, JobView, PartnerView, Status, StoredVersion, Story, Unmatched,
 };
 use crate::sync::reason::Reason;
 use fixed_store::Fixed;
@@ -73,7 +73,10 @@ fn job(id: &str, state: State, reason: Reason, unsure: bool) -> JobView {
         attempts: 3,
         unsure,
         message: None,
-        blocked_by: vec!["lane: <J0>".to_owned()],
+        blocked_by: vec![Blocker::Lane {
+            job: JobId::new("<J0>"),
+            state: State::Waiting,
+        }],
         effects: Vec::new(),
         tries: Vec::new(),
     }
@@ -106,6 +109,7 @@ fn status() -> Status {
         denials_open: 0,
         versions: 9,
         jobs_made: 10,
+        jobs_by_people: 0,
         audited: Audited::default(),
     }
 }
@@ -173,6 +177,7 @@ fn doors_with(store: Fixed, change: impl FnOnce(&mut DoorLimits)) -> Built {
         body_timeout: Duration::from_millis(50),
         status_rows_max: 100,
         feed_rows_max: 2,
+        list_rows_max: 2,
         free_mb_min: 0,
         folder: None,
     };

@@ -121,6 +121,7 @@ const WIDE: &[(&str, &str)] = &[
     ("INDEX denial_open", "open denials are counted"),
     ("SEARCH count USING", "seven rows per partner"),
     ("SEARCH partner USING", "one row per partner"),
+    ("SEARCH stop USING", "an administrator's holds: a few"),
     ("SEARCH refusal USING", "at most so many are told apart"),
 ];
 
@@ -146,6 +147,12 @@ async fn every_statement_goes_by_an_index() {
     suite::raws::same_bytes_without_an_id_repeat_for_seven_days(&another("m")).await;
     suite::raws::settled_bytes_say_why(&another("n")).await;
     suite::shown::old_keys_are_dropped_and_nothing_else(&another("o")).await;
+    suite::desk::jobs_are_found_by_what_they_are(&another("p")).await;
+    suite::desk::a_job_is_shown_with_all_that_belongs_to_it(&another("q")).await;
+    suite::desk::lanes_are_listed_biggest_first(&another("r")).await;
+    suite::desk::a_drain_lets_go_what_was_there_and_nothing_newer(&another("s")).await;
+    suite::desk::a_hold_stops_a_patient_at_one_partner_or_at_all(&another("t")).await;
+    suite::desk::a_hold_stops_a_merge_of_either_patient(&another("u")).await;
     let all = seen(&folder);
     assert!(all.len() > 100, "only {} statements were seen", all.len());
 
@@ -279,6 +286,7 @@ const ACROSS: &[&str] = &[
     "job_awaits_until",
     "job_deadline",
     "job_lease",
+    "replay_next",
 ];
 
 #[test]

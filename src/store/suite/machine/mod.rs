@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
+mod compare;
+
 use super::make::*;
 use super::model::{Job, Model};
 use super::steps::{Outcome, PARTNERS, RECORDS, Step};
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::sync::job::{Awaits, Claimed, LaneKey, NewJob, Purpose, Reach, State, VersionRef};
-use crate::sync::ports::{Act, Admission, Report, Reported, Store};
+use crate::sync::ports::{Act, Admission, Report, Reported, Steer, Store};
 use crate::sync::reason::Reason;
 
 /// A store and its model, side by side.
@@ -150,6 +152,12 @@ impl Pair<'_> {
                 }
             }
             Step::Consent { client } => self.consent(client).await,
+            Step::Steer { partner, steer } => self.steer(partner, steer).await,
+            Step::Hold {
+                client,
+                partner,
+                on,
+            } => self.hold(client, partner, on).await,
         }
     }
 
@@ -361,6 +369,38 @@ impl Pair<'_> {
         self.model.paused[partner] = on;
     }
 
+    async fn steer(&mut self, partner: usize, steer: Steer) {
+        let named = PartnerId::new(PARTNERS[partner]);
+        self.clinic.steer(&named, steer, self.now).await;
+        match steer {
+            Steer::Pause => (self.model.paused[partner], self.model.drains[partner]) = (true, None),
+            Steer::Resume => {
+                (self.model.paused[partner], self.model.drains[partner]) = (false, None)
+            }
+            Steer::Drain => {
+                let mark = self.model.jobs.len() as u64;
+                self.model.drains[partner].get_or_insert(mark);
+                self.model.paused[partner] = false;
+            }
+            Steer::Probe => {}
+        }
+    }
+
+    async fn hold(&mut self, client: usize, partner: Option<usize>, on: bool) {
+        let named = partner.map(|p| PartnerId::new(PARTNERS[p]));
+        let client_no = format!("C-{client}");
+        let changed = self
+            .clinic
+            .hold(&client_no, named.as_ref(), on, self.now)
+            .await;
+        let stop = (client, partner);
+        let wanted = match on {
+            true => self.model.stops.insert(stop),
+            false => self.model.stops.remove(&stop),
+        };
+        assert_eq!(changed, wanted, "hold {stop:?} {on}");
+    }
+
     async fn act(&mut self, seq: u64, act: Act) {
         let job = JobId::new(&format!("J{seq}"));
         let (store, tenant) = (self.clinic.store, &self.clinic.tenant);
@@ -382,111 +422,6 @@ impl Pair<'_> {
         a.now = at(self.now);
         self.clinic.accept(a).await;
         self.model.consent(client, self.now);
-    }
-
-    /// Each job is where the model has it; counts add up; the next time is the model's.
-    async fn compare(&self) {
-        let mut found = BTreeMap::new();
-        let merges = (0..self.merges).map(|n| (RECORDS.len() + n).to_string());
-        let merges = merges.map(|id| chain("client-merge", &id));
-        let chains = RECORDS
-            .iter()
-            .map(|(kind, id, _)| chain(kind, id))
-            .chain(merges);
-        for chain in chains {
-            for j in self.clinic.chain(&chain).await {
-                let state = (j.state, j.reach, j.unsure, j.confirmed);
-                assert!(found.insert(j.id.as_str().to_owned(), state).is_none());
-            }
-        }
-        let wanted: BTreeMap<_, _> = self
-            .model
-            .jobs
-            .iter()
-            .map(|j| (j.id.clone(), (j.state, j.reach, j.unsure, j.confirmed)))
-            .collect();
-        assert_eq!(found, wanted);
-
-        let (store, tenant) = (self.clinic.store, &self.clinic.tenant);
-        let status = store.status(tenant, at(self.now), 0).await.expect("status");
-        assert_eq!(status.jobs_made, wanted.len() as u64);
-        for (n, partner) in PARTNERS.iter().enumerate() {
-            let jobs = || self.model.jobs.iter().filter(|j| j.partner == n);
-            let Some(view) = status
-                .partners
-                .iter()
-                .find(|v| v.partner.as_str() == *partner)
-            else {
-                assert_eq!(jobs().count(), 0);
-                continue;
-            };
-            for state in State::ALL {
-                let count = jobs().filter(|j| j.state == state).count() as u64;
-                assert_eq!(view.jobs[state.as_str()], count, "{partner} {state:?}");
-            }
-        }
-
-        let next = store.next_due().await.expect("next_due");
-        let wanted = self.model.next_due();
-        match wanted {
-            Some(due) if due > self.now => assert_eq!(next, Some(at(due))),
-            Some(_) => assert!(next.is_some_and(|t| t <= at(self.now))),
-            None => assert_eq!(next, None),
-        }
-    }
-
-    /// Everything is let go: nobody is paused, consents come, cancels are approved, partners take all.
-    async fn let_go(mut self) {
-        self.clinic.is_sound().await;
-        for partner in 0..2 {
-            self.pause(partner, false).await;
-        }
-        let most = 2 * self.model.jobs.len() + 4;
-        for _ in 0..most {
-            self.now += 200;
-            for job in std::mem::take(&mut self.claimed) {
-                self.report(&job, Outcome::Done, 0).await;
-            }
-            for client in 0..2 {
-                let held = |j: &Job| j.held && j.client == Some(client);
-                if self.model.jobs.iter().any(held) {
-                    self.consent(client).await;
-                }
-            }
-            let free = |j: &Job| j.merges.is_empty() || j.state != State::Parked;
-            let parked: Vec<u64> = self
-                .model
-                .jobs
-                .iter()
-                .filter(|j| !free(j))
-                .map(|j| j.seq)
-                .collect();
-            for merge in parked {
-                self.act(merge, Act::Cancel).await;
-            }
-            // Held without a client: a person looks.
-            let nobodys = |j: &&Job| j.held && j.client.is_none();
-            let nobodys: Vec<u64> = self
-                .model
-                .jobs
-                .iter()
-                .filter(nobodys)
-                .map(|j| j.seq)
-                .collect();
-            for job in nobodys {
-                self.act(job, Act::Cancel).await;
-            }
-            self.rescue().await;
-            for partner in 0..2 {
-                self.claim(partner, 100).await;
-            }
-            if !self.model.jobs.iter().any(Job::open) {
-                self.compare().await;
-                return;
-            }
-        }
-        let left: Vec<&Job> = self.model.jobs.iter().filter(|j| j.open()).collect();
-        panic!("left waiting: {left:#?}");
     }
 }
 

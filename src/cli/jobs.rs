@@ -1,0 +1,255 @@
+//! `fhir-gateway jobs`: jobs of a running gateway: found, shown, retried, cancelled, resolved.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::door::{Door, age, held_back_by, list, more, number, table, text};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Jobs that fit: open and parked ones oldest first, else newest first.
+    List(List),
+    /// One job: effects, attempts, what people did, jobs that belong to it.
+    Show(One),
+    /// All that holds a waiting job back at this moment.
+    BlockedBy(One),
+    /// Parked or waiting: sends the same bytes again, the schedule from its start.
+    Retry(Act),
+    /// Waiting, asking or parked: it is never sent.
+    Cancel(Act),
+    /// Unclear: the partner said that they have it.
+    ResolveThere(Act),
+    /// Unclear: the partner said that they do not have it.
+    ResolveNotThere(Act),
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    door: Door,
+    /// Where they go.
+    #[arg(long)]
+    partner: Option<String>,
+    /// waiting, sending, asking, parked, done, cancelled, superseded.
+    #[arg(long)]
+    state: Option<String>,
+    /// Why they are there: a reason's word, like `refused`.
+    #[arg(long)]
+    reason: Option<String>,
+    /// The kind of record.
+    #[arg(long)]
+    kind: Option<String>,
+    /// The record's id, with --kind.
+    #[arg(long, requires = "kind")]
+    record: Option<String>,
+    /// Accepted at or after (RFC 3339).
+    #[arg(long)]
+    since: Option<String>,
+    /// Accepted before (RFC 3339).
+    #[arg(long)]
+    until: Option<String>,
+    /// Accepted at least so many seconds ago.
+    #[arg(long)]
+    older_s: Option<u64>,
+    /// So many at most.
+    #[arg(long)]
+    limit: Option<u64>,
+    /// Goes on after a page: what it said.
+    #[arg(long)]
+    after: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    #[command(flatten)]
+    door: Door,
+    /// The job.
+    job: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Act {
+    #[command(flatten)]
+    one: One,
+    /// Why; kept beside the act.
+    #[arg(long)]
+    why: String,
+}
+
+/// Does it.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::List(l) => {
+            let query = vec![
+                ("partner", l.partner.clone()),
+                ("state", l.state.clone()),
+                ("reason", l.reason.clone()),
+                ("kind", l.kind.clone()),
+                ("record", l.record.clone()),
+                ("since", l.since.clone()),
+                ("until", l.until.clone()),
+                ("older_s", l.older_s.map(|n| n.to_string())),
+                ("limit", l.limit.map(|n| n.to_string())),
+                ("after", l.after.clone()),
+            ];
+            l.door.show(&["jobs"], &query, |answer| {
+                rows(list(&answer["jobs"])) + &more(answer)
+            })
+        }
+        What::Show(one) => one.door.show(&["jobs", &one.job], &vec![], sheet),
+        What::BlockedBy(one) => {
+            let path = ["jobs", &one.job, "blocked-by"];
+            one.door.show(&path, &vec![], blocked_by)
+        }
+        What::Retry(act) => press(act, "retry"),
+        What::Cancel(act) => press(act, "cancel"),
+        What::ResolveThere(act) => press(act, "resolve-there"),
+        What::ResolveNotThere(act) => press(act, "resolve-not-there"),
+    }
+}
+
+fn press(act: &Act, word: &str) -> anyhow::Result<ExitCode> {
+    let path = ["jobs", &act.one.job, word];
+    act.one
+        .door
+        .press(&path, &json!({"why": act.why}), |_| "done\n".to_owned())
+}
+
+/// Jobs as a table.
+pub(super) fn rows(jobs: &[Value]) -> String {
+    let rows: Vec<Vec<String>> = jobs
+        .iter()
+        .map(|j| {
+            vec![
+                text(&j["id"]).to_owned(),
+                text(&j["partner"]).to_owned(),
+                text(&j["state"]).to_owned(),
+                text(&j["purpose"]).to_owned(),
+                record(j),
+                number(&j["attempts"]).to_string(),
+                text(&j["accepted"]).to_owned(),
+                text(&j["reason"]).to_owned(),
+                held_back_by(j),
+            ]
+        })
+        .collect();
+    let head = [
+        "job",
+        "partner",
+        "state",
+        "purpose",
+        "record",
+        "tries",
+        "accepted",
+        "reason",
+        "held back by",
+    ];
+    table(&head, &rows)
+}
+
+fn record(job: &Value) -> String {
+    let record = &job["record"];
+    format!(
+        "{}/{} v{}",
+        text(&record["kind"]),
+        text(&record["id"]),
+        number(&record["version"])
+    )
+}
+
+fn blocked_by(answer: &Value) -> String {
+    let all = list(&answer["blocked_by"]);
+    if all.is_empty() {
+        return if answer["claimable"] == json!(true) {
+            "nothing: it goes next, as soon as its partner has room\n".to_owned()
+        } else {
+            format!("nothing: it is {}\n", text(&answer["state"]))
+        };
+    }
+    all.iter().fold(String::new(), |mut out, b| {
+        let _ = writeln!(out, "{}", text(&b["text"]));
+        out
+    })
+}
+
+/// One job, for people.
+fn sheet(job: &Value) -> String {
+    let mut out = format!(
+        "job {}: {} to {}\n  {} {}",
+        text(&job["id"]),
+        record(job),
+        text(&job["partner"]),
+        text(&job["purpose"]),
+        text(&job["state"])
+    );
+    if let Some(what) = job["what"].as_str() {
+        let _ = write!(out, ": {what}");
+    }
+    let _ = write!(
+        out,
+        "\n  accepted {}, lane {}, chain {}, {} attempts charged\n",
+        text(&job["accepted"]),
+        text(&job["lane"]),
+        text(&job["chain"]),
+        number(&job["attempts"])
+    );
+    for b in list(&job["blocked_by"]) {
+        let _ = writeln!(out, "  held back by {}", text(&b["text"]));
+    }
+    let press: Vec<&str> = list(&job["press"]).iter().map(text).collect();
+    if !press.is_empty() {
+        let _ = writeln!(out, "  to press: {}", press.join(", "));
+    }
+    let mut section = |title: &str, head: &[&str], rows: Vec<Vec<String>>| {
+        if !rows.is_empty() {
+            let _ = write!(out, "\n{title}\n{}", table(head, &rows));
+        }
+    };
+    let cells = |v: &Value, keys: &[&str]| -> Vec<String> {
+        keys.iter()
+            .map(|k| match &v[*k] {
+                Value::String(s) => s.clone(),
+                Value::Null => "—".to_owned(),
+                other => other.to_string(),
+            })
+            .collect()
+    };
+    for (title, key, keys) in [
+        (
+            "effects",
+            "effects",
+            &["n", "kind", "type", "our_id", "done", "their_id"][..],
+        ),
+        (
+            "attempts",
+            "tries",
+            &[
+                "started", "effect", "asked", "took_ms", "verdict", "reason", "status",
+            ][..],
+        ),
+        ("acts", "acts", &["at", "what", "who", "why"][..]),
+        (
+            "jobs that belong to it",
+            "ties",
+            &["tie", "job", "partner", "version", "state"][..],
+        ),
+    ] {
+        let rows = list(&job[key]).iter().map(|v| cells(v, keys)).collect();
+        section(title, keys, rows);
+    }
+    out
+}
+
+/// How long, of a number of seconds.
+pub(super) fn since(value: &Value) -> String {
+    value.as_u64().map_or_else(|| "—".to_owned(), age)
+}
