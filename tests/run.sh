@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing and runs every check; the last line says whether all of them passed.
 #   tests/run.sh            everything
-#   tests/run.sh quick      without the conformance table, the faults and the demo
+#   tests/run.sh quick      without the conformance table, the faults, the long simulation and the demo
 set -u
 cd "$(dirname "$0")/.."
 quick=${1:-}
@@ -54,6 +54,7 @@ check docs env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 check tests cargo test --quiet
 if [ "$quick" != quick ]; then
   check conformance cargo test --profile measure --test conformance --quiet
+  check simulation cargo test --profile measure --test simulation --quiet
   check faults tests/faults.sh --short
   check build cargo build --release --quiet
   check demo cargo run --release --quiet -- demo --once --json --kill 20

@@ -32,6 +32,7 @@ pub fn build(block: &PartnerBlock, tenant: &Tenant) -> Result<Built, Vec<String>
         json: block.json,
         base: tenant.base.clone(),
         zone: tenant.zone.clone(),
+        carrier: None,
     };
     partner::build(&block.kind, common, block.own.clone())
 }

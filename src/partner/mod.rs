@@ -65,6 +65,8 @@ pub struct Common {
     pub base: String,
     /// The tenant's zone.
     pub zone: TimeZone,
+    /// Who carries its requests instead of the network: none but in a simulation.
+    pub carrier: Option<Arc<dyn wire::Carrier>>,
 }
 
 impl Common {

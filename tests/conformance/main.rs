@@ -20,6 +20,7 @@ mod figures;
 mod material;
 mod places;
 mod primitives;
+mod schemas;
 mod snapshots;
 mod suite;
 
@@ -53,6 +54,10 @@ fn main() -> ExitCode {
     }
     if wanted("snapshots") {
         snapshots::run(&material, &mut figures);
+        snapshots::from_differentials(&material, &mut figures);
+    }
+    if wanted("schemas") {
+        schemas::run(&material, &mut figures);
     }
     figures.finish()
 }

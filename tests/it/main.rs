@@ -27,6 +27,7 @@ mod pharmacy;
 mod relay;
 mod rules;
 mod script;
+mod simulation;
 mod source;
 mod support;
 mod tenants;

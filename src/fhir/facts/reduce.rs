@@ -83,9 +83,8 @@ fn element(value: &Value, url: &str) -> Value {
         ];
         Value::Object(kept(item, &keys))
     }));
-    if let Some(binding) = value.get("binding")
-        && binding.get("strength").and_then(Value::as_str) != Some("example")
-    {
+    // Of an example set the address alone: a profile may say that it binds more firmly.
+    if let Some(binding) = value.get("binding") {
         let cut = kept(binding, &["strength", "valueSet"]);
         out.insert("binding".to_owned(), Value::Object(cut));
     }

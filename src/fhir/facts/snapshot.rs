@@ -83,7 +83,26 @@ impl Overlay<'_> {
             if let Some(index) = self.place(&element.id) {
                 self.lay(index, &element);
             } else if let Some((long, slice)) = self.short_choice(&element.id) {
-                if !several_kinds(&element.id, &slice, &long, differential) {
+                let only = !several_kinds(&element.id, &slice, &long, differential);
+                let base = long
+                    .rsplit_once(':')
+                    .map_or(&*long, |(base, _)| base)
+                    .to_owned();
+                let sliced = self
+                    .find(&base)
+                    .is_some_and(|at| self.out[at].slicing.is_some());
+                if only && !sliced && Self::is_inside_a_slice(&base) {
+                    // Inside of a slice the choice itself is meant, with one type left.
+                    renamed.push((element.id.clone(), base.clone()));
+                    element.id.clone_from(&base);
+                    if let Some(index) = self.place(&base) {
+                        self.lay(index, &element);
+                    }
+                    self.only_kind(&long, &slice);
+                    continue;
+                }
+                // Only one that must be there leaves no other type, as HL7's publisher has it.
+                if only && !sliced && element.min > Some(0) {
                     narrowed.push((long.clone(), slice.clone()));
                 }
                 renamed.push((element.id.clone(), long.clone()));
@@ -111,13 +130,20 @@ impl Overlay<'_> {
         let code = slice
             .strip_prefix(stem.trim_end_matches("[x]"))
             .unwrap_or(slice);
+        let least = self.find(long).and_then(|slice| self.out[slice].min);
         let element = &mut self.out[index];
+        element.min = element.min.max(least);
         element
             .types
             .retain(|one| one.code.eq_ignore_ascii_case(code));
         if let Some(slicing) = &mut element.slicing {
             "closed".clone_into(&mut slicing.rules);
         }
+    }
+
+    fn is_inside_a_slice(id: &str) -> bool {
+        id.rsplit_once('.')
+            .is_some_and(|(parent, _)| parent.contains(':'))
     }
 
     /// A sliced extension has at least as many members as its slices ask for.
@@ -192,6 +218,14 @@ impl Overlay<'_> {
                         ordered: false,
                     });
                 }
+            }
+            // Extensions are told apart by their addresses, also where nobody says so.
+            if name.ends_with("xtension") && self.out[from].slicing.is_none() {
+                self.out[from].slicing = Some(super::SlicingFacts {
+                    discriminators: vec![("value".to_owned(), "url".to_owned())],
+                    rules: "open".to_owned(),
+                    ordered: false,
+                });
             }
             let end = self.end_of(&whole);
             self.out.insert(end, made);
@@ -283,7 +317,11 @@ impl Overlay<'_> {
         to.pattern = from.pattern.clone().or(to.pattern.take());
         to.min_value = from.min_value.clone().or(to.min_value.take());
         to.max_value = from.max_value.clone().or(to.max_value.take());
-        to.binding = from.binding.clone().or(to.binding.take());
+        to.binding = match (from.binding.clone(), to.binding.take()) {
+            // Only the strength is said: the set stays.
+            (Some((strength, set)), Some((_, own))) if set.is_empty() => Some((strength, own)),
+            (said, own) => said.or(own),
+        };
         to.slicing = from.slicing.clone().or(to.slicing.take());
         to.max_length = from.max_length.or(to.max_length);
         to.modifier |= from.modifier;

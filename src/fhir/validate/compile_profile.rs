@@ -1,12 +1,12 @@
 //! Profiles and extensions to trees that hold only what they say beyond their type.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use super::compile::{CORE, Kinds, binding, targets};
 use super::invariant::Invariant;
 use super::model::{
-    Content, Expect, Key, Model, Node, Profile, ShapeId, Slice, Slicing, Target, Test,
+    self, Content, Expect, Key, Model, Node, Profile, ShapeId, Slice, Slicing, Target, Test,
 };
 use crate::fhir::facts::{Element, SlicingFacts, Structure};
 use crate::fhir::path::{TypeId, Types};
@@ -17,19 +17,25 @@ pub(super) fn profile(
     model: &Model,
     kinds: &Kinds,
     types: &Types,
+    structures: &HashMap<&str, &Structure>,
 ) -> Option<Profile> {
     let root = structure.elements.first()?;
     let shape = *model.types.get(structure.type_name.as_str())?;
     let mut below: HashMap<&str, Vec<usize>> = HashMap::new();
     let mut slices: HashMap<&str, Vec<usize>> = HashMap::new();
+    let ids: HashSet<&str> = structure.elements.iter().map(|each| &*each.id).collect();
     for (index, element) in structure.elements.iter().enumerate().skip(1) {
         let Some((parent, last)) = element.id.rsplit_once('.') else {
             continue;
         };
         match last.split_once(':') {
-            Some((name, _)) => {
+            Some((name, slice)) => {
                 let whole = &element.id[..parent.len() + 1 + name.len()];
-                slices.entry(whole).or_default().push(index);
+                // A slice of a slice (`a/b`) belongs to the slice that it divides further.
+                let outer = slice.rsplit_once('/').map(|(outer, _)| outer);
+                let outer = outer.map(|outer| &element.id[..whole.len() + 1 + outer.len()]);
+                let of = outer.filter(|outer| ids.contains(outer)).unwrap_or(whole);
+                slices.entry(of).or_default().push(index);
             }
             None => below.entry(parent).or_default().push(index),
         }
@@ -40,6 +46,7 @@ pub(super) fn profile(
         slices,
         model,
         kinds,
+        structures,
         own: structure.url.starts_with(CORE),
     };
     let own = &model.shapes[shape];
@@ -78,6 +85,8 @@ struct Compiler<'a> {
     slices: HashMap<&'a str, Vec<usize>>,
     model: &'a Model,
     kinds: &'a Kinds,
+    /// All structures, for what a profile takes from others.
+    structures: &'a HashMap<&'a str, &'a Structure>,
     /// Whether the profile is R4's own.
     own: bool,
 }
@@ -260,9 +269,6 @@ impl Compiler<'_> {
             written: written.into(),
             expect,
         };
-        if written.contains("extension(") {
-            return vec![test(&[], Expect::Unclear)];
-        }
         let reached = self.reach(slice, &steps);
         match kind {
             "exists" => {
@@ -328,8 +334,24 @@ impl Compiler<'_> {
     /// The elements at the end of the steps, those of inner slices too.
     fn reach(&self, from: &Element, steps: &[String]) -> Vec<&Element> {
         let mut at: Vec<&str> = vec![&from.id];
-        for step in steps.iter().filter(|step| !step.ends_with(')')) {
+        for (n, step) in steps.iter().enumerate() {
             let mut next = Vec::new();
+            if let Some(url) = model::extension_of(step) {
+                for id in at {
+                    next.extend(self.extension(id, url));
+                }
+                // What the profile leaves to the extension's own definition.
+                let rest = &steps[n + 1..];
+                let inner = next.iter().any(|id| self.below.contains_key(id));
+                if !inner && !rest.is_empty() {
+                    return self.defined(url, rest);
+                }
+                at = next;
+                continue;
+            }
+            if step.ends_with(')') {
+                continue;
+            }
             for id in at {
                 for index in self.below.get(id).map_or(&[][..], Vec::as_slice) {
                     let child = &self.elements[*index];
@@ -348,6 +370,35 @@ impl Compiler<'_> {
         at.into_iter()
             .filter_map(|id| self.elements.iter().find(|each| each.id == id))
             .collect()
+    }
+
+    /// Ids of the slices of an element's extensions that are of this address.
+    fn extension(&self, id: &str, url: &str) -> Vec<&str> {
+        let below = self.below.get(id).into_iter().flatten();
+        let all = below.map(|index| &self.elements[*index]);
+        let named = all.filter(|each| each.path.ends_with("xtension"));
+        let slices = named
+            .filter_map(|each| self.slices.get(&*each.id))
+            .flatten();
+        let of_url = |each: &&Element| {
+            let kind = each.types.first();
+            let profiles = kind.into_iter().flat_map(|kind| &kind.profiles);
+            profiles
+                .into_iter()
+                .any(|own| own.split('|').next() == Some(url))
+        };
+        let slices = slices.map(|index| &self.elements[*index]).filter(of_url);
+        slices.map(|each| &*each.id).collect()
+    }
+
+    /// What an extension's own definition says at the end of the steps.
+    fn defined(&self, url: &str, steps: &[String]) -> Vec<&Element> {
+        let Some(structure) = self.structures.get(url) else {
+            return Vec::new();
+        };
+        let path = format!("Extension.{}", steps.join("."));
+        let fits = |each: &&Element| each.path.replace("[x]", "") == path;
+        structure.elements.iter().filter(fits).collect()
     }
 
     /// What a fixed value or pattern higher up says at the end of the steps.
@@ -422,8 +473,18 @@ fn steps(written: &str) -> Vec<String> {
     if written == "$this" {
         return Vec::new();
     }
+    // A dot inside of brackets (an extension's address) divides nothing.
+    let mut inside = 0_u32;
+    let dot = |c: char| {
+        match c {
+            '(' => inside += 1,
+            ')' => inside = inside.saturating_sub(1),
+            _ => {}
+        }
+        c == '.' && inside == 0
+    };
     written
-        .split('.')
+        .split(dot)
         .filter(|step| !step.is_empty() && *step != "$this" && !step.starts_with("ofType("))
         .map(str::to_owned)
         .collect()

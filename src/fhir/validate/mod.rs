@@ -66,6 +66,8 @@ mod vitals;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
+mod slicing_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
@@ -216,7 +218,9 @@ impl Validator {
         let types = Types::new(&all);
         let mut model = compile::types(&structures, &kinds, &types);
         for structure in structures.values().filter(|each| each.profile) {
-            if let Some(profile) = compile_profile::profile(structure, &model, &kinds, &types) {
+            if let Some(profile) =
+                compile_profile::profile(structure, &model, &kinds, &types, &structures)
+            {
                 let profile = Arc::new(profile);
                 let versioned = format!("{}|{}", structure.url, structure.version);
                 model

@@ -255,12 +255,18 @@ pub(super) struct Slice {
 /// One test of a slice's membership.
 #[derive(Debug)]
 pub(super) struct Test {
-    /// Steps from the value: element names, `resolve()`; empty for the value itself.
+    /// Steps from the value: element names, `resolve()`, `extension('…')`; empty for the value itself.
     pub path: Vec<Box<str>>,
     /// The discriminator as the definition writes it.
     pub written: Box<str>,
     /// What is expected there.
     pub expect: Expect,
+}
+
+/// The address in a discriminator's step `extension('…')`.
+pub(super) fn extension_of(step: &str) -> Option<&str> {
+    let inner = step.strip_prefix("extension(")?.strip_suffix(')')?;
+    Some(inner.trim_matches(['\'', '"']))
 }
 
 /// What a discriminator expects.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::at::At;
 use super::check::Check;
 use super::fixed_pattern::{equal, holds};
-use super::model::{Expect, Node, Slice, Slicing, Test};
+use super::model::{Expect, Node, Slice, Slicing, Test, extension_of};
 use super::profile::Item;
 use super::terminology::Answer;
 use crate::issue::Severity;
@@ -30,7 +30,7 @@ impl<'a> Check<'a> {
                 .iter()
                 .any(|test| matches!(test.expect, Expect::Unclear))
         };
-        let mut counts = vec![0_usize; slicing.slices.len()];
+        let mut members: Vec<Vec<Item<'a>>> = vec![Vec::new(); slicing.slices.len()];
         let mut last = 0;
         let mut outside = false;
         for item in items {
@@ -39,12 +39,9 @@ impl<'a> Check<'a> {
                 if unclear(slice) || !self.member(slice, *item, &named) {
                     continue;
                 }
-                counts[index] += 1;
+                members[index].push(*item);
                 first = first.or(Some(index));
                 self.at_item(&slice.node, *item, &named);
-                if let Some(inner) = &slice.node.slicing {
-                    self.slicing(&slice.node, inner, std::slice::from_ref(item), at);
-                }
             }
             match first {
                 Some(_) if outside && slicing.at_end => {
@@ -69,7 +66,12 @@ impl<'a> Check<'a> {
                 }
             }
         }
-        for (slice, count) in slicing.slices.iter().zip(counts) {
+        for (slice, members) in slicing.slices.iter().zip(members) {
+            // Sliced again: its members among themselves.
+            if let Some(inner) = slice.node.slicing.as_ref().filter(|_| !members.is_empty()) {
+                self.slicing(&slice.node, inner, &members, at);
+            }
+            let count = members.len();
             if unclear(slice) {
                 if slice.node.min > 0 {
                     let words = format!(
@@ -182,6 +184,13 @@ impl<'a> Check<'a> {
                     continue;
                 }
                 let Value::Object(map) = value else { continue };
+                if let Some(url) = extension_of(step) {
+                    let all = map.get("extension").and_then(Value::as_array);
+                    let of_url =
+                        |each: &&Value| each.get("url").and_then(Value::as_str) == Some(url);
+                    next.extend(all.into_iter().flatten().filter(of_url));
+                    continue;
+                }
                 let own = map.get(&**step).or_else(|| {
                     map.iter().find_map(|(key, value)| {
                         let rest = key.strip_prefix(&**step)?;

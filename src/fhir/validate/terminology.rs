@@ -45,6 +45,10 @@ struct Expanded {
     open: HashSet<Box<str>>,
     /// Something in it could not be worked out at all.
     unclear: bool,
+    /// Systems of which something may be excluded that could not be worked out.
+    doubted: HashSet<Box<str>>,
+    /// The same, of any system.
+    doubtful: bool,
 }
 
 impl Terminology {
@@ -125,7 +129,12 @@ impl Terminology {
         if !found && open && system == Some(system::UCUM) {
             return self.of_system(system::UCUM, code);
         }
+        let doubted = match system {
+            Some(system) => set.doubted.contains(system),
+            None => !set.doubted.is_empty(),
+        };
         match (found, open || set.unclear) {
+            (true, _) if doubted || set.doubtful => Answer::Unknown,
             (true, _) => Answer::In,
             (false, true) => Answer::Unknown,
             (false, false) => Answer::Out,
@@ -185,15 +194,30 @@ impl Terminology {
             }
             out.open.extend(part.open);
             out.unclear |= part.unclear;
+            out.doubted.extend(part.doubted);
+            out.doubtful |= part.doubtful;
         }
-        for part in &facts.exclude {
-            let part = self.part(part, trail);
-            // An exclusion that cannot be worked out leaves what it may concern in.
+        for given in &facts.exclude {
+            let part = self.part(given, trail);
             for (system, codes) in &part.codes {
                 if let Some(own) = out.codes.get_mut(system) {
                     own.retain(|code| !codes.contains(code));
                 }
             }
+            // What is excluded and not all here: a whole system is out, of a part of it nobody can tell.
+            let whole = given.filters.is_empty() && given.sets.is_empty();
+            for system in part.open {
+                if whole {
+                    out.codes.remove(&system);
+                    out.open.remove(&system);
+                } else {
+                    out.doubted.insert(system);
+                }
+            }
+            if part.unclear || part.doubtful {
+                out.doubtful = true;
+            }
+            out.doubted.extend(part.doubted);
         }
         out.unclear |= facts.include.is_empty();
         out
@@ -236,6 +260,8 @@ impl Terminology {
                 continue;
             }
             out.unclear |= other.unclear || !other.open.is_empty() || !out.open.is_empty();
+            out.doubtful |= other.doubtful;
+            out.doubted.extend(other.doubted);
             out.codes.retain(|system, codes| {
                 let kept = other.codes.get(system);
                 codes.retain(|code| kept.is_some_and(|kept| kept.contains(code)));
@@ -267,6 +293,9 @@ fn filtered(
             "=" if concept => kept.retain(|at| facts.codes[*at].0 == *value),
             "in" if concept => {
                 kept.retain(|at| value.split(',').any(|one| facts.codes[*at].0 == one))
+            }
+            "not-in" if concept => {
+                kept.retain(|at| value.split(',').all(|one| facts.codes[*at].0 != one))
             }
             _ => return None,
         }

@@ -99,6 +99,7 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
         credential: Credential::None,
         headers: s.secrets("headers"),
         ca_file: s.text_opt("ca_file").map(PathBuf::from),
+        carrier: common.carrier.clone(),
     };
     s.finish(())?;
     Ok(std::sync::Arc::new(Clinic {

@@ -27,6 +27,7 @@ fn partner(url: &str) -> Built {
         json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
+        carrier: None,
     };
     let keys = format!("url = \"{url}\"\nsecret = \"{SECRET}\"");
     (KIND.build)(common, toml::from_str(&keys).expect("toml")).expect("built")
@@ -249,6 +250,7 @@ fn its_page_of_the_manual_can_be_read_by_it() {
         json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
+        carrier: None,
     };
     let built = (KIND.build)(common.clone(), keys).expect("built");
     assert_eq!(

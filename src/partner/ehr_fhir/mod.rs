@@ -72,7 +72,8 @@ pub struct EhrFhir {
 
 fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
     let limit = Duration::from_millis(common.timeout_ms);
-    let config = Config::read(Settings::new(keys), limit)?;
+    let mut config = Config::read(Settings::new(keys), limit)?;
+    config.http.carrier = common.carrier.clone();
     let base = Url::parse(&config.url)
         .ok()
         .filter(|u| !u.cannot_be_a_base())

@@ -86,7 +86,8 @@ pub struct NcpdpScript {
 
 fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
     let limit = Duration::from_millis(common.timeout_ms);
-    let config = Config::read(Settings::new(keys), limit)?;
+    let mut config = Config::read(Settings::new(keys), limit)?;
+    config.http.carrier = common.carrier.clone();
     let parse = |key: &str, text: &str| {
         Url::parse(text).map_err(|_| vec![format!("{key}: must be an http:// or https:// address")])
     };

@@ -3,8 +3,10 @@
 //! Must never follow a redirect, repeat a request, or read more of an answer than its cap.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -34,6 +36,16 @@ pub struct HttpSettings {
     pub headers: Vec<(String, Secret<String>)>,
     /// A file of PEM certificates that are trusted besides those of the system.
     pub ca_file: Option<PathBuf>,
+    /// Who carries requests instead of the network.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
+/// Carries requests instead of the network: to a partner in this very process, in a simulation whose time
+/// and order of events nobody else decides. What the network would keep (time limits, caps) it keeps.
+#[async_trait]
+pub trait Carrier: std::fmt::Debug + Send + Sync {
+    /// Brings one request there and its answer back; as [`Http::send`].
+    async fn carry(&self, ask: Ask<'_>) -> Result<Heard, Answer>;
 }
 
 impl HttpSettings {
@@ -57,6 +69,7 @@ impl HttpSettings {
             credential,
             headers: s.secrets("headers"),
             ca_file: s.text_opt("ca_file").map(PathBuf::from),
+            carrier: None,
         }
     }
 }
@@ -70,6 +83,7 @@ impl Default for HttpSettings {
             credential: Credential::None,
             headers: Vec::new(),
             ca_file: None,
+            carrier: None,
         }
     }
 }
@@ -140,10 +154,17 @@ impl std::fmt::Debug for Heard {
     }
 }
 
+/// How requests get there.
+#[derive(Clone, Debug)]
+enum Road {
+    Network(reqwest::Client),
+    Carried(Arc<dyn Carrier>),
+}
+
 /// A partner's HTTP client.
 #[derive(Clone, Debug)]
 pub struct Http {
-    client: reqwest::Client,
+    road: Road,
     headers: HeaderMap,
     credential: Credential,
     body_max: usize,
@@ -155,6 +176,14 @@ impl Http {
     /// # Errors
     /// What is wrong with the settings, naming the key and never a value.
     pub fn new(settings: &HttpSettings) -> Result<Self, Vec<String>> {
+        if let Some(carrier) = &settings.carrier {
+            return Ok(Http {
+                road: Road::Carried(carrier.clone()),
+                headers: HeaderMap::new(),
+                credential: Credential::None,
+                body_max: settings.body_max,
+            });
+        }
         // The first one stays; any number of clients may ask for it.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut wrong = Vec::new();
@@ -191,7 +220,7 @@ impl Http {
         }
         match builder.build() {
             Ok(client) if wrong.is_empty() => Ok(Http {
-                client,
+                road: Road::Network(client),
                 headers,
                 credential: settings.credential.clone(),
                 body_max: settings.body_max,
@@ -210,7 +239,11 @@ impl Http {
     /// # Errors
     /// What it means that there was no answer: an outage, or unclear.
     pub async fn send(&self, ask: Ask<'_>, now: Time) -> Result<Heard, Answer> {
-        let mut request = self.client.request(ask.method, ask.url);
+        let client = match &self.road {
+            Road::Network(client) => client,
+            Road::Carried(carrier) => return carrier.carry(ask).await,
+        };
+        let mut request = client.request(ask.method, ask.url);
         request = request.headers(self.headers.clone());
         for (name, value) in ask.headers {
             request = request.header(name, value);

@@ -14,7 +14,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use client::{Ask, Heard, Http, HttpSettings, cut_off};
+pub use client::{Ask, Carrier, Heard, Http, HttpSettings, cut_off};
 pub use credential::Credential;
 pub use failure::unsent;
 pub use retry_after::retry_after;

@@ -115,6 +115,7 @@ fn common() -> Common {
         json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
+        carrier: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn try_partner(keys: &str) -> Result<Built, Vec<String>> {
         json: crate::json::Limits::default(),
         base: "https://clinic.example".to_owned(),
         zone: MapEnv::example().zone,
+        carrier: None,
     };
     super::build(common, toml::from_str(keys).expect("TOML"))
 }
