@@ -20,6 +20,7 @@ use crate::sync::auditor::Auditor;
 use crate::sync::house::{House, Member};
 use crate::sync::inbound::Inbound;
 use crate::sync::ports::Store;
+use crate::sync::room::Room;
 use crate::sync::worker::Worker;
 use crate::telemetry;
 use crate::web::{self, Bounds, DoorLimits, Doors};
@@ -74,6 +75,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         .iter()
         .map(|t| (t.id.clone(), t.clone()))
         .collect();
+    let freed = Arc::default();
     let mut members = HashMap::new();
     for block in &config.partners {
         let tenant = tenants
@@ -86,6 +88,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             Member {
                 partner,
                 policy: block.policy.clone(),
+                room: Arc::new(Room::new(block.pace, Arc::clone(&freed))),
                 rulings: block.rulings.clone(),
             },
         );
@@ -99,6 +102,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         rulings: config.validation.rulings.clone(),
         clock,
         settings: config.settings.clone(),
+        freed,
     }))
 }
 

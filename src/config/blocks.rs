@@ -14,6 +14,7 @@ use crate::record::Kind;
 use crate::record::consent::Purpose;
 use crate::sync::house::{Route, Settings, Tenant};
 use crate::sync::judge::Rulings;
+use crate::sync::room::Pace;
 use crate::web::{Right, Token, TokenHash};
 
 const NAME_RULE: &str = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ -";
@@ -155,7 +156,7 @@ pub(super) fn partners(
         let party = t.text("party");
         let class = t.text("class");
         let order_by_patient = t.word("order", &[("chain", false), ("patient", true)], false);
-        let concurrency_max = t.count("concurrency_max", 4, 1, 256);
+        let pace = pace(&mut t);
         let timeout = Duration::from_millis(t.number("timeout_ms", 30_000, 10, 600_000));
         if timeout >= core.lease {
             t.fault(
@@ -189,7 +190,7 @@ pub(super) fn partners(
             party,
             class,
             order_by_patient,
-            concurrency_max,
+            pace,
             timeout,
             json: core.json,
             own: toml::Table::new(),
@@ -211,6 +212,21 @@ pub(super) fn partners(
         }
     }
     out
+}
+
+/// How much a partner takes.
+fn pace(t: &mut Reader) -> Pace {
+    let concurrency_max = t.count("concurrency_max", 4, 1, 256);
+    let concurrency_min = t.count("concurrency_min", 1, 1, 256);
+    if concurrency_min > concurrency_max {
+        t.fault("concurrency_min", "must not be more than concurrency_max");
+    }
+    Pace {
+        concurrency_max,
+        concurrency_min,
+        rate_per_minute: t.number("rate_per_minute", 0, 0, 1_000_000),
+        burst: t.number("burst", 10, 1, 10_000),
+    }
 }
 
 /// A tenant to read a partner's keys by, where its own could not be read.

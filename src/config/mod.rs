@@ -21,6 +21,7 @@ use crate::ids::{PartnerId, TenantId};
 use crate::sync::house::{Route, Settings, Tenant};
 use crate::sync::judge::Rulings;
 use crate::sync::retry::Policy;
+use crate::sync::room::Pace;
 use crate::web::Token;
 use reader::{Notes, Reader};
 pub use validation::Validation;
@@ -116,8 +117,8 @@ pub struct PartnerBlock {
     pub class: Option<String>,
     /// One line per patient instead of one per chain.
     pub order_by_patient: bool,
-    /// Requests at once, at most.
-    pub concurrency_max: usize,
+    /// How much it takes at once and a minute.
+    pub pace: Pace,
     /// The longest an attempt may take.
     pub timeout: Duration,
     /// What a document that it sends us may be at most.

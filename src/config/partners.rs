@@ -27,7 +27,7 @@ pub fn build(block: &PartnerBlock, tenant: &Tenant) -> Result<Built, Vec<String>
         party: block.party.clone(),
         class: block.class.clone(),
         order_by_patient: block.order_by_patient,
-        concurrency_max: block.concurrency_max,
+        concurrency_max: block.pace.concurrency_max,
         timeout_ms: u64::try_from(block.timeout.as_millis()).unwrap_or(u64::MAX),
         json: block.json,
         base: tenant.base.clone(),

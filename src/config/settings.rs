@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::reader::Reader;
 use super::{Log, Pages, Server};
 use crate::json::Limits;
+use crate::record::Kind;
 use crate::sync::house::Settings;
 use crate::sync::people::Limits as People;
 use crate::sync::ports::Keep;
@@ -96,6 +97,7 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
     };
     let jobs_per_record_max = t.count("jobs_per_record_max", own.jobs_per_record_max, 1, 10_000);
     let bundle_entries_max = t.count("bundle_entries_max", own.bundle_entries_max, 1, 100_000);
+    let jobs_open_max = t.number("jobs_open_max", own.jobs_open_max, 100, 1_000_000_000);
     let pages = Pages {
         status_rows_max: t.count("status_rows_max", 500, 1, 10_000),
         feed_rows_max: t.count("feed_rows_max", 1000, 1, 10_000),
@@ -127,6 +129,19 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
         1,
         30 * DAY_S,
     );
+    let parked_holds_lane = t.texts("parked_holds_lane");
+    let parked_holds_lane = parked_holds_lane.iter().map(|word| {
+        let kind = Kind::parse(word);
+        if kind.is_none() {
+            t.fault("parked_holds_lane", "must be some of the kinds of records");
+        }
+        kind
+    });
+    let parked_holds_lane: Vec<Kind> = parked_holds_lane
+        .collect::<Vec<_>>()
+        .into_iter()
+        .flatten()
+        .collect();
     let mut last_send_by_schedule = Vec::new();
     for (schedule, s) in by_schedule {
         if !["II", "III", "IV", "V"].contains(&schedule.as_str()) {
@@ -177,6 +192,8 @@ pub(super) fn core(root: &mut Reader) -> (Settings, Pages) {
             poll,
             node,
             people,
+            parked_holds_lane,
+            jobs_open_max,
             keep,
             audit_every,
             audit_grace,
@@ -217,6 +234,8 @@ pub(super) fn policy(t: &mut Reader, base: &Policy) -> Policy {
         .unwrap_or(base.jitter_percent),
         overload_s: t.number("overload_s", base.overload_s, 0, DAY_S),
         outage_s: t.number("outage_s", base.outage_s, 0, DAY_S),
+        outages_max: u32::try_from(t.number("outages_max", u64::from(base.outages_max), 1, 1000))
+            .unwrap_or(base.outages_max),
         retry_after_max_s: t.number("retry_after_max_s", base.retry_after_max_s, 1, 7 * DAY_S),
         asks_max: u32::try_from(t.number("asks_max", u64::from(base.asks_max), 1, 1000))
             .unwrap_or(base.asks_max),

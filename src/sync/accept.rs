@@ -21,6 +21,7 @@ use crate::sync::ports::{
     StoreError, StoredVersion,
 };
 use crate::sync::prepare::prepare;
+use crate::sync::pressure::Pressure;
 use crate::sync::resources;
 
 /// How often a decision is made anew when something moved under it.
@@ -69,6 +70,7 @@ pub enum Accepted {
 pub struct Acceptor {
     house: Arc<House>,
     patients: Arc<Mutex<Patients>>,
+    pressure: Arc<Pressure>,
     /// One decider of denials at a time: two that read the same open denial would each make its job.
     pub(super) deciding: Arc<tokio::sync::Mutex<()>>,
 }
@@ -98,6 +100,7 @@ impl Acceptor {
         Acceptor {
             house,
             patients: Arc::default(),
+            pressure: Arc::default(),
             deciding: Arc::default(),
         }
     }
@@ -331,6 +334,9 @@ impl Acceptor {
             Ok(dispatched) => dispatched,
             Err(issues) => return Ok(Some(Accepted::Wrong(issues))),
         };
+        self.pressure
+            .allows(&self.house, &work.tenant.id, &dispatched.jobs)
+            .await?;
         let given = Given {
             status: 202,
             body: super::answer::accepted(&work.version, &dispatched, &work.warnings),

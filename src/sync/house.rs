@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use tokio::sync::Notify;
 
 use crate::clock::{Clock, Time};
 use crate::fhir::validate::Validator;
@@ -17,6 +18,7 @@ use crate::record::{Context, Kind, MapEnv, Record};
 use crate::sync::judge::{Action, Judge, Rulings};
 use crate::sync::ports::{Keep, Partner, Store, Style};
 use crate::sync::retry::Policy;
+use crate::sync::room::Room;
 
 /// A tenant's facts, from the config.
 #[derive(Clone, Debug)]
@@ -106,6 +108,10 @@ pub struct Settings {
     pub node: String,
     /// Limits of what people set going, and what takes two of them.
     pub people: crate::sync::people::Limits,
+    /// Kinds whose parked job keeps its place in its lane.
+    pub parked_holds_lane: Vec<Kind>,
+    /// Jobs of one partner that may be open.
+    pub jobs_open_max: u64,
     /// How long bodies are kept.
     pub keep: Keep,
     /// How often the store looks after itself.
@@ -128,6 +134,8 @@ impl Default for Settings {
             poll: Duration::from_millis(500),
             node: "gateway".to_owned(),
             people: crate::sync::people::Limits::default(),
+            parked_holds_lane: Vec::new(),
+            jobs_open_max: 5_000_000,
             keep: Keep::default(),
             audit_every: Duration::from_secs(300),
             audit_grace: Duration::from_secs(900),
@@ -142,6 +150,8 @@ pub struct Member {
     pub partner: Arc<dyn Partner>,
     /// Its retry schedule.
     pub policy: Policy,
+    /// How much may be on its way to it.
+    pub room: Arc<Room>,
     /// Its own words on rules of the validator.
     pub rulings: Rulings,
 }
@@ -167,6 +177,8 @@ pub struct House {
     pub clock: Arc<dyn Clock>,
     /// Limits and clocks.
     pub settings: Settings,
+    /// Rings when there is room again at a partner.
+    pub freed: Arc<Notify>,
 }
 
 impl House {

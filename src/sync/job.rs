@@ -330,6 +330,8 @@ pub struct NewJob {
     pub awaits: Option<Awaits>,
     /// Whether the gate is asked again at each attempt: the record carries labels (42 CFR Part 2).
     pub guarded: bool,
+    /// Whether, parked, it keeps its place in its lane.
+    pub holds_lane: bool,
     /// The retry policy at the time of acceptance, as JSON ([`crate::sync::retry::Policy`]).
     pub policy: String,
     /// The effects, in order.

@@ -423,6 +423,7 @@ fn job(
         needs: own_needs.chain(known.needs.iter().cloned()).collect(),
         awaits: None,
         guarded,
+        holds_lane: false,
         policy: serde_json::to_string(&member.policy).unwrap_or_default(),
         effects,
     })

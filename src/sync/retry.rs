@@ -27,6 +27,8 @@ pub struct Policy {
     pub overload_s: u64,
     /// Seconds that a partner is left alone after an outage, before it is probed.
     pub outage_s: u64,
+    /// Outages in a row after which a partner is left alone; what fails before waits by itself.
+    pub outages_max: u32,
     /// Seconds that a partner may ask us to stay away, at most: a slip of its clock or its units must not
     /// silence it for years.
     pub retry_after_max_s: u64,
@@ -43,6 +45,7 @@ impl Default for Policy {
             jitter_percent: 20,
             overload_s: 30,
             outage_s: 15,
+            outages_max: 1,
             retry_after_max_s: 86_400,
             asks_max: 12,
             ask_every_s: 5,
@@ -425,6 +428,25 @@ mod tests {
             Step::Wait {
                 until: in_s(60),
                 reason: Reason::TryLater
+            }
+        );
+    }
+
+    #[test]
+    fn a_partner_that_asks_for_time_gets_it_up_to_the_deadline_and_uncharged() {
+        let mut throttled = Answer::outage(Reason::Throttled);
+        throttled.retry_after = Some(Duration::from_secs(7200));
+        let with = Facts {
+            deadline: Some(in_s(60)),
+            ..facts()
+        };
+        let d = run(with, &throttled);
+        assert_eq!((d.charged, d.pause_until), (false, Some(in_s(7200))));
+        assert_eq!(
+            d.step,
+            Step::Wait {
+                until: in_s(60),
+                reason: Reason::Throttled
             }
         );
     }

@@ -4,11 +4,11 @@
 //! not count against the others. Everything here can be killed at any moment: leases run out, and
 //! what was in flight is asked about.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::task::{Id, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Time;
@@ -21,6 +21,7 @@ use crate::sync::job::Claimed;
 use crate::sync::people::{again, replay};
 use crate::sync::ports::{ClaimRequest, StoreError};
 use crate::sync::reason::Reason;
+use crate::sync::room::Seat;
 
 /// How long bytes may lie received before they count as left behind by a crash.
 const LEFT_AFTER: Duration = Duration::from_secs(60);
@@ -37,13 +38,18 @@ const IDLE_MIN: Duration = Duration::from_millis(25);
 #[derive(Clone)]
 pub struct Worker {
     inbound: Inbound,
+    /// Claims that brought something.
+    turn: Arc<AtomicU64>,
 }
 
 impl Worker {
     /// A worker of the house that these doors belong to.
     #[must_use]
     pub fn new(inbound: Inbound) -> Self {
-        Worker { inbound }
+        Worker {
+            inbound,
+            turn: Arc::default(),
+        }
     }
 
     fn house(&self) -> &Arc<House> {
@@ -53,7 +59,6 @@ impl Worker {
     /// Works until told to stop; then finishes what it has in hand.
     pub async fn run(&self, stop: CancellationToken) {
         let mut tasks: JoinSet<()> = JoinSet::new();
-        let mut flight: HashMap<Id, (TenantId, PartnerId)> = HashMap::new();
         let housekeeping = tokio::spawn({
             let (worker, stop) = (self.clone(), stop.clone());
             async move { worker.keep_house_until(stop).await }
@@ -64,12 +69,11 @@ impl Worker {
         });
         while !stop.is_cancelled() {
             let lease_ends = self.lease_ends();
-            match self.claim(&flight).await {
+            match self.claim().await {
                 Ok(jobs) => {
-                    for job in jobs {
-                        let name = (job.tenant.clone(), job.partner.clone());
-                        let id = self.spawn(&mut tasks, job, lease_ends);
-                        flight.insert(id, name);
+                    for (job, seat) in jobs {
+                        let worker = self.clone();
+                        tasks.spawn(async move { worker.process(&job, lease_ends, seat).await });
                     }
                 }
                 Err(error) => tracing::warn!(%error, "claiming failed"),
@@ -77,15 +81,15 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.idle() => {}
-                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
-                    ended_one(&mut flight, ended);
-                    while let Some(ended) = tasks.try_join_next_with_id() {
-                        ended_one(&mut flight, ended);
-                    }
-                }
+                () = self.house().freed.notified() => {}
+            }
+            while let Some(ended) = tasks.try_join_next() {
+                ended_one(ended);
             }
         }
-        while tasks.join_next().await.is_some() {}
+        while let Some(ended) = tasks.join_next().await {
+            ended_one(ended);
+        }
         if let Err(error) = housekeeping.await {
             tracing::error!(panic = error.is_panic(), "housekeeping ended badly");
         }
@@ -135,17 +139,13 @@ impl Worker {
             Ok(Some(due)) => due.since(house.clock.now()).clamp(IDLE_MIN, poll),
             Ok(None) | Err(_) => poll,
         };
+        let now = house.clock.monotonic();
+        let by_rate = house.partners.values().filter_map(|m| m.room.waits(now));
+        let wait = by_rate.min().map_or(wait, |w| w.min(wait).max(IDLE_MIN));
         tokio::select! {
             () = house.store.changed() => {}
             () = tokio::time::sleep(wait) => {}
         }
-    }
-
-    fn spawn(&self, tasks: &mut JoinSet<()>, job: Claimed, lease_ends: Duration) -> Id {
-        let worker = self.clone();
-        tasks
-            .spawn(async move { worker.process(&job, lease_ends).await })
-            .id()
     }
 
     /// One round to its end: leases rescued, bytes taken up, probes, everything due claimed, sent and
@@ -157,9 +157,11 @@ impl Worker {
         self.keep_house().await?;
         replay::step_due(&self.inbound.acceptor).await?;
         let lease_ends = self.lease_ends();
-        let jobs = self.claim(&HashMap::new()).await?;
+        let jobs = self.claim().await?;
         let count = jobs.len();
-        let all = jobs.iter().map(|job| self.process(job, lease_ends));
+        let all = jobs
+            .into_iter()
+            .map(|(job, seat)| async move { self.process(&job, lease_ends, seat).await });
         futures_util::future::join_all(all).await;
         Ok(count)
     }
@@ -231,19 +233,15 @@ impl Worker {
         house.store.probed(tenant, partner, asked, pause).await
     }
 
-    async fn claim(
-        &self,
-        flight: &HashMap<Id, (TenantId, PartnerId)>,
-    ) -> Result<Vec<Claimed>, StoreError> {
+    /// Jobs that are due, each with its place at the partner.
+    async fn claim(&self) -> Result<Vec<(Claimed, Option<Seat>)>, StoreError> {
         let house = self.house();
+        let now = house.clock.monotonic();
         let room = house
             .partners
             .iter()
-            .filter_map(|(name, member)| {
-                let used = flight.values().filter(|f| *f == name).count();
-                let free = member.partner.facts().concurrency_max.saturating_sub(used);
-                (free > 0).then(|| (name.0.clone(), name.1.clone(), free))
-            })
+            .map(|(name, member)| (name.0.clone(), name.1.clone(), member.room.free(now)))
+            .filter(|(_, _, free)| *free > 0)
             .collect();
         let request = ClaimRequest {
             worker: house.settings.node.clone(),
@@ -254,12 +252,21 @@ impl Worker {
                 house.settings.lease
             },
             room,
+            turn: self.turn.load(Ordering::Relaxed),
         };
-        house.store.claim(request).await
+        let jobs = house.store.claim(request).await?;
+        self.turn
+            .fetch_add(u64::from(!jobs.is_empty()), Ordering::Relaxed);
+        let seated = jobs.into_iter().map(|job| {
+            let member = house.member(&job.tenant, &job.partner);
+            let seat = member.map(|member| member.room.enter());
+            (job, seat)
+        });
+        Ok(seated.collect())
     }
 
     /// Works on one job; what fails leaves it to its lease.
-    async fn process(&self, job: &Claimed, lease_ends: Duration) {
+    async fn process(&self, job: &Claimed, lease_ends: Duration, seat: Option<Seat>) {
         let house = self.house();
         let (Some(tenant), Some(member)) = (
             house.tenants.get(&job.tenant),
@@ -274,6 +281,7 @@ impl Worker {
             job,
             doors: &self.inbound,
             lease_ends,
+            seat: Mutex::new(seat),
         };
         if let Err(error) = attempt.run().await {
             tracing::warn!(job = %job.id, %error, reason = Reason::LeaseLost.as_str(),
@@ -282,16 +290,8 @@ impl Worker {
     }
 }
 
-fn ended_one(
-    flight: &mut HashMap<Id, (TenantId, PartnerId)>,
-    ended: Result<(Id, ()), tokio::task::JoinError>,
-) {
-    let id = match ended {
-        Ok((id, ())) => id,
-        Err(error) => {
-            tracing::error!(panic = error.is_panic(), "a delivery task ended badly");
-            error.id()
-        }
-    };
-    flight.remove(&id);
+fn ended_one(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(panic = error.is_panic(), "a delivery task ended badly");
+    }
 }

@@ -14,7 +14,7 @@ use super::access::Right;
 use super::answer::{self, Answer};
 use super::guard::Caller;
 use crate::clock::Time;
-use crate::sync::ports::{Status, StoreError};
+use crate::sync::ports::{Breaker, Status, StoreError};
 
 /// `GET /health`: the process answers.
 pub(super) async fn alive() -> Answer {
@@ -136,6 +136,16 @@ fn gauges(status: &Status, now: Time) -> String {
         "gateway_partner_paused",
         "1 if the partner is paused.",
         per(&|p| u64::from(p.paused.is_some())),
+    );
+    family(
+        "gateway_partner_breaker",
+        "0 closed, 1 half-open (a probe decides), 2 open, 3 by a person.",
+        per(&|p| match p.breaker(now) {
+            Breaker::Closed => 0,
+            Breaker::HalfOpen => 1,
+            Breaker::Open => 2,
+            Breaker::ByPerson => 3,
+        }),
     );
     let plain = |n: u64| vec![(String::new(), n)];
     family(

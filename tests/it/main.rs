@@ -29,6 +29,7 @@ mod intake;
 mod keeping;
 mod middle;
 mod operate;
+mod pace;
 mod packages;
 mod pharmacy;
 mod postgres;

@@ -1,7 +1,7 @@
 //! Profiles and extensions to trees that hold only what they say beyond their type.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::compile::{CORE, Kinds, binding, targets};
 use super::invariant::Invariant;
@@ -75,6 +75,7 @@ pub(super) fn profile(
         root: node,
         contexts: structure.contexts.clone(),
         modifier: root.modifier,
+        literal: OnceLock::new(),
     })
 }
 

@@ -82,6 +82,11 @@ impl Invariant {
         }
     }
 
+    /// Its expression.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// All that have no code of their own.
     pub(super) fn all(facts: &[Constraint]) -> Vec<Invariant> {
         facts.iter().filter_map(Invariant::new).collect()

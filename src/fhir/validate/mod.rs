@@ -46,6 +46,7 @@ mod extension;
 mod fixed_pattern;
 mod invariant;
 mod invariant_words;
+mod literal;
 mod model;
 mod narrative;
 mod ours;

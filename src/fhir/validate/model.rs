@@ -4,7 +4,7 @@
 //! profile says beyond its type, so that a check walks no further than it must.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -33,6 +33,8 @@ pub(super) struct Shape {
     pub required: u128,
     /// Invariants of the type or backbone.
     pub constraints: Vec<Invariant>,
+    /// Of a resource: whether its rules look at the literal part of references.
+    pub literal: OnceLock<bool>,
 }
 
 /// What a JSON property stands for.
@@ -174,6 +176,8 @@ pub(super) struct Profile {
     pub contexts: Vec<(String, String)>,
     /// For extensions: whether it changes the meaning of what holds it.
     pub modifier: bool,
+    /// Whether it looks at the literal part of references.
+    pub literal: OnceLock<bool>,
 }
 
 /// What a profile says of an element beyond its type.

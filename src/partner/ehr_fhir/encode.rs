@@ -22,8 +22,27 @@ pub const FHIR_JSON: &str = "application/fhir+json";
 /// The extension that carries the notice that accompanies a disclosure (42 CFR 2.32).
 pub const NOTICE: &str = "https://fhir-gateway.example/StructureDefinition/redisclosure-notice";
 
+/// What an encoding rests on besides what is encoded.
+#[derive(Clone, Copy, Debug)]
+pub struct Language<'a> {
+    takes: &'a [String],
+    patients: Patients,
+    patient_system: Option<&'a str>,
+}
+
+impl<'a> Language<'a> {
+    /// Of an EHR.
+    pub fn of(config: &'a Config) -> Self {
+        Language {
+            takes: &config.takes,
+            patients: config.patients,
+            patient_system: config.patient_system.as_deref(),
+        }
+    }
+}
+
 /// What this EHR gets.
-pub fn encode(config: &Config, out: &Outgoing<'_>) -> Encoded {
+pub fn encode(config: Language<'_>, out: &Outgoing<'_>) -> Encoded {
     let mut encoded = Encoded::default();
     let mut left_out = BTreeSet::new();
     let parts: Vec<&CheckedPart> = if out.purpose == Purpose::Cancel {
@@ -86,7 +105,7 @@ fn is_in_error(resource: &Value) -> bool {
 }
 
 /// Whether the EHR takes it: its type, and for a Provenance that of something it speaks about.
-fn takes(config: &Config, resource: &Value, out: &Outgoing<'_>) -> bool {
+fn takes(config: Language<'_>, resource: &Value, out: &Outgoing<'_>) -> bool {
     let listed = |name: &str| config.takes.iter().any(|t| t == name);
     let name = kind_of(resource);
     if name != "Provenance" || out.record.is_none() {
@@ -106,7 +125,7 @@ fn kind_of(resource: &Value) -> &str {
 }
 
 /// The patient's effect, first, if anything refers to it.
-fn patient(config: &Config, out: &Outgoing<'_>, effects: &[NewEffect]) -> Option<NewEffect> {
+fn patient(config: Language<'_>, out: &Outgoing<'_>, effects: &[NewEffect]) -> Option<NewEffect> {
     let resource = out.patient?.checked.resource();
     let id = resource["id"].as_str()?;
     if effects.iter().any(|e| e.our_id == id) {
@@ -129,7 +148,7 @@ fn patient(config: &Config, out: &Outgoing<'_>, effects: &[NewEffect]) -> Option
 }
 
 /// One resource's effect.
-fn one(config: &Config, out: &Outgoing<'_>, resource: &Value, retract: bool) -> NewEffect {
+fn one(config: Language<'_>, out: &Outgoing<'_>, resource: &Value, retract: bool) -> NewEffect {
     let resource_type = kind_of(resource).to_owned();
     let is_patient = resource_type == "Patient";
     let mut body = resource.clone();
@@ -181,7 +200,7 @@ fn theirs_to_give(body: &mut Value) -> String {
 }
 
 /// How the EHR's copy is found again: by our identifier; a type without one by what it speaks about.
-fn find(config: &Config, env: &MapEnv, body: &Value) -> Find {
+fn find(config: Language<'_>, env: &MapEnv, body: &Value) -> Find {
     let ours = format!("{}/id/", env.base);
     let identifiers: Vec<&Value> = match &body["identifier"] {
         Value::Array(items) => items.iter().collect(),
@@ -197,10 +216,7 @@ fn find(config: &Config, env: &MapEnv, body: &Value) -> Find {
             })
         })
     };
-    let named = config
-        .patient_system
-        .as_deref()
-        .filter(|_| kind_of(body) == "Patient");
+    let named = config.patient_system.filter(|_| kind_of(body) == "Patient");
     if let Some(found) = named
         .and_then(|system| by(&|s| s == system))
         .or_else(|| by(&|s| s.starts_with(&ours)))

@@ -63,6 +63,7 @@ pub const KIND: PartnerKind = PartnerKind {
 pub struct EhrFhir {
     facts: Facts,
     config: Config,
+    encodes_like: String,
     http: Http,
     base: Url,
     limit: Duration,
@@ -80,6 +81,7 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
     Ok(std::sync::Arc::new(EhrFhir {
         facts: common.facts(Style::Copies, "treating_providers", true),
         http: Http::new(&config.http)?,
+        encodes_like: format!("{:?}", encode::Language::of(&config)),
         config,
         base,
         limit,
@@ -108,7 +110,11 @@ impl Partner for EhrFhir {
     }
 
     fn encode(&self, out: &Outgoing<'_>) -> Result<Encoded, Vec<Issue>> {
-        Ok(encode::encode(&self.config, out))
+        Ok(encode::encode(encode::Language::of(&self.config), out))
+    }
+
+    fn encodes_like(&self) -> Option<&str> {
+        Some(&self.encodes_like)
     }
 
     async fn deliver(&self, delivery: &Delivery<'_>) -> Answer {

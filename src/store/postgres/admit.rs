@@ -190,7 +190,7 @@ fn job(j: &NewJob, bytes: &mut Bytes) -> Value {
         "message": j.message.as_ref().map(MessageId::as_str),
         "needs": j.needs.iter().map(|on| json!([on.kind, on.id])).collect::<Vec<_>>(),
         "awaits": j.awaits.as_ref().map(|a| json!([a.message.as_str(), a.until.micros()])),
-        "guarded": j.guarded, "policy": j.policy, "effects": effects,
+        "guarded": j.guarded, "holds_lane": j.holds_lane, "policy": j.policy, "effects": effects,
     })
 }
 

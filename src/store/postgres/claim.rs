@@ -15,7 +15,9 @@ pub(super) fn room(request: &ClaimRequest) -> Value {
     request
         .room
         .iter()
-        .map(|(tenant, partner, n)| json!([tenant.as_str(), partner.as_str(), n]))
+        .map(|(tenant, partner, n)| {
+            json!([tenant.as_str(), partner.as_str(), n, request.by_age(*n)])
+        })
         .collect()
 }
 

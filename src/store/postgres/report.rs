@@ -38,7 +38,7 @@ pub(super) fn work(r: &Report) -> Work {
         "now": r.now.micros(), "attempt": attempt, "not_needed": r.not_needed,
         "effect_done": done, "settle": settle,
         "pause": r.pause.as_ref().map(|(until, why)| json!([until.micros(), why.as_str()])),
-        "partner_well": r.partner_well,
+        "opens_after": r.opens_after, "partner_well": r.partner_well,
     });
     let body = r.attempt.as_ref().map(|a| seal(&a.body));
     let size = body.as_ref().map_or(0, Vec::len);

@@ -321,6 +321,15 @@ impl Store for Postgres {
         self.changed.notified().await;
     }
 
+    async fn open_jobs(&self, tenant: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError> {
+        const SQL: &str = "SELECT partner, sum(n)::bigint FROM count WHERE tenant = $1
+           AND state IN ('waiting', 'sending', 'asking') GROUP BY partner";
+        self.read("open_jobs", SQL, &[&tenant.as_str()], |r| {
+            Ok((PartnerId::new(get(r, 0)?), rows::number(r, 1)?))
+        })
+        .await
+    }
+
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {
         let due = self
             .read_one("next_due", "SELECT next_due()", &[], |r| {

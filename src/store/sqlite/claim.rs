@@ -30,27 +30,65 @@ pub(super) fn claim(
             }
             continue;
         }
-        let heads: Vec<i64> = connection
-            .prepare_cached(if fault::mutant(Mutant::DoubleClaim) {
-                "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode <= 1 LIMIT ?3"
-            } else {
-                "SELECT head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
-                 ORDER BY priority, head LIMIT ?3"
-            })?
-            .query_map(
-                params![
-                    tenant.as_str(),
-                    partner.as_str(),
-                    i64::try_from(*room).unwrap_or(i64::MAX)
-                ],
-                |r| r.get(0),
-            )?
-            .collect::<rusqlite::Result<_>>()?;
-        for seq in heads {
+        let by_age = request.by_age(*room);
+        for seq in heads(connection, tenant, partner, *room, by_age)? {
             out.push(take(connection, seq, until, request)?);
         }
     }
     Ok(out)
+}
+
+/// Ready heads, as many as there is room for, some of them the oldest; the most urgent first.
+fn heads(
+    connection: &Connection,
+    tenant: &TenantId,
+    partner: &PartnerId,
+    room: usize,
+    by_age: usize,
+) -> rusqlite::Result<Vec<i64>> {
+    let some = |sql: &str, many: usize| -> rusqlite::Result<Vec<(i64, i64)>> {
+        connection
+            .prepare_cached(sql)?
+            .query_map(
+                params![
+                    tenant.as_str(),
+                    partner.as_str(),
+                    i64::try_from(many).unwrap_or(i64::MAX)
+                ],
+                |r| Ok((r.get(0)?, r.get(1)?)),
+            )?
+            .collect()
+    };
+    if fault::mutant(Mutant::DoubleClaim) {
+        let any = some(
+            "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode <= 1 LIMIT ?3",
+            room,
+        )?;
+        return Ok(any.into_iter().map(|(_, seq)| seq).collect());
+    }
+    let urgent = some(
+        "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
+         ORDER BY priority, head LIMIT ?3",
+        room,
+    )?;
+    // Where all of it has room, its age does not matter.
+    let mut heads = if urgent.len() < room || by_age == 0 {
+        urgent
+    } else {
+        let mut heads = some(
+            "SELECT priority, head FROM lane INDEXED BY lane_oldest
+             WHERE tenant = ?1 AND partner = ?2 AND mode = 0 ORDER BY head LIMIT ?3",
+            by_age,
+        )?;
+        for head in urgent {
+            if heads.len() < room && !heads.contains(&head) {
+                heads.push(head);
+            }
+        }
+        heads
+    };
+    heads.sort_unstable();
+    Ok(heads.into_iter().map(|(_, seq)| seq).collect())
 }
 
 /// Whether a partner is paused; a pause by outage lasts until its probe ends it.
@@ -189,6 +227,22 @@ pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusql
         }
     }
     Ok(false)
+}
+
+/// Open jobs of each partner.
+pub(super) fn open_jobs(
+    connection: &Connection,
+    tenant: &TenantId,
+) -> rusqlite::Result<Vec<(PartnerId, u64)>> {
+    connection
+        .prepare_cached(
+            "SELECT partner, sum(n) FROM count WHERE tenant = ?1
+               AND state IN ('waiting', 'sending', 'asking') GROUP BY partner",
+        )?
+        .query_map([tenant.as_str()], |r| {
+            Ok((PartnerId::new(r.get_ref(0)?.as_str()?), rows::number(r, 1)?))
+        })?
+        .collect()
 }
 
 /// When the next lane of a partner that is not paused is due. Looks at one row per partner, however

@@ -29,6 +29,7 @@ pub(super) struct Place {
     pub(super) leased: bool,
     pub(super) token: i64,
     pub(super) seen_rows: i64,
+    holds_lane: bool,
     succeeds: Option<i64>,
     /// Whether it stands in its lane.
     stands: bool,
@@ -36,7 +37,7 @@ pub(super) struct Place {
 
 const PLACE: &str = "tenant, partner, lane, seq, state, purpose, kind, record, client, reach, held, \
      awaits IS NOT NULL, unsure, lease_until IS NOT NULL, token, seen_rows, succeeds, \
-     rank IS NOT NULL";
+     rank IS NOT NULL, holds_lane";
 
 fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place {
@@ -58,6 +59,7 @@ fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
         seen_rows: r.get(15)?,
         succeeds: r.get(16)?,
         stands: r.get(17)?,
+        holds_lane: r.get(18)?,
     })
 }
 
@@ -179,6 +181,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         awaits,
         unsure: to.unsure.unwrap_or(place.unsure),
         leased: to.lease.is_some(),
+        holds_lane: place.holds_lane,
     });
     connection
         .prepare_cached(
@@ -330,14 +333,15 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         awaits: awaits.is_some(),
         unsure: false,
         leased: false,
+        holds_lane: job.holds_lane,
     });
     connection
         .prepare_cached(
             "INSERT INTO job (tenant, id, partner, lane, chain, kind, record, version, client, purpose,
                state, rank, reason, due, deadline, priority, message, awaits, awaits_until, guarded,
-               policy, accepted, settled, succeeds)
+               policy, accepted, settled, succeeds, holds_lane)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-               ?19, ?20, ?21, ?22, ?23, ?24)",
+               ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
         )?
         .execute(params![
             b.tenant,
@@ -364,6 +368,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
             b.now,
             (!state.is_open()).then_some(b.now),
             b.succeeds,
+            job.holds_lane,
         ])?;
     let seq = connection.last_insert_rowid();
     for (n, effect) in job.effects.iter().enumerate() {

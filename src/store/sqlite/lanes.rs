@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) awaits: bool,
     pub(super) unsure: bool,
     pub(super) leased: bool,
+    /// Whether, parked, it keeps its place.
+    pub(super) holds_lane: bool,
 }
 
 /// The rank of a job in its lane; `None`: it does not stand there.
@@ -51,6 +53,7 @@ pub(super) fn rank(s: Standing) -> Option<i64> {
         State::Waiting if s.unsure => Some(at::UNCLEAR),
         State::Waiting if s.purpose == Purpose::Cancel => Some(at::CANCEL),
         State::Waiting => Some(at::LINE),
+        State::Parked if s.holds_lane && s.purpose != Purpose::Cancel => Some(at::LINE),
         State::Parked | State::Done | State::Cancelled | State::Superseded => None,
     }
 }
@@ -192,6 +195,9 @@ pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusq
 fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusqlite::Result<i64> {
     if head.rank == at::LEASED {
         return Ok(mode::IN_FLIGHT);
+    }
+    if head.state == State::Parked {
+        return Ok(mode::HELD_BACK);
     }
     let bound = head.state == State::Waiting && head.purpose != Purpose::Cancel;
     if bound

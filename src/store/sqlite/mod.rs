@@ -14,6 +14,7 @@ mod database;
 mod denials;
 mod desk;
 mod find;
+mod gather;
 mod jobs;
 mod keeping;
 mod lanes;
@@ -276,6 +277,10 @@ impl Store for Sqlite {
 
     async fn changed(&self) {
         self.changed.notified().await;
+    }
+
+    async fn open_jobs(&self, tenant: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError> {
+        self.read("open_jobs", |c| claim::open_jobs(c, tenant))
     }
 
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {

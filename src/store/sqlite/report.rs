@@ -44,13 +44,22 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
         put_settle(connection, &place, settle, r.now)?;
     }
     if let Some((until, reason)) = &r.pause {
-        pause_by_outage(connection, tenant, &place.partner, *until, *reason)?;
+        pause_by_outage(
+            connection,
+            tenant,
+            &place.partner,
+            (*until, *reason),
+            r.opens_after,
+        )?;
     } else if r.partner_well {
         // Who asked us to stay away is left alone, although others of its answers are good.
         connection
             .prepare_cached(
-                "UPDATE partner SET paused_until = NULL, pause_reason = NULL
-                 WHERE tenant = ?1 AND partner = ?2 AND paused_until < ?3 AND pause_reason <> ?4",
+                "UPDATE partner SET failures = 0,
+                   paused_until = CASE WHEN paused_until < ?3 AND pause_reason <> ?4 THEN NULL ELSE paused_until END,
+                   pause_reason = CASE WHEN paused_until < ?3 AND pause_reason <> ?4 THEN NULL ELSE pause_reason END
+                 WHERE tenant = ?1 AND partner = ?2
+                   AND (failures > 0 OR (paused_until < ?3 AND pause_reason <> ?4))",
             )?
             .execute(params![
                 tenant,
@@ -165,18 +174,27 @@ fn pause_by_outage(
     connection: &Connection,
     tenant: &str,
     partner: &str,
-    until: Time,
-    reason: Reason,
+    (until, reason): (Time, Reason),
+    opens_after: u32,
 ) -> rusqlite::Result<()> {
     // A person's pause stays; among outages the longer one counts.
     connection
         .prepare_cached(
-            "INSERT INTO partner (tenant, partner, paused_until, pause_reason) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET
-               pause_reason = CASE WHEN ifnull(paused_until, 0) < ?3 THEN ?4 ELSE pause_reason END,
-               paused_until = max(ifnull(paused_until, 0), ?3)",
+            "INSERT INTO partner (tenant, partner, failures, paused_until, pause_reason)
+             VALUES (?1, ?2, 1, CASE WHEN ?5 <= 1 THEN ?3 END, CASE WHEN ?5 <= 1 THEN ?4 END)
+             ON CONFLICT DO UPDATE SET failures = failures + 1,
+               pause_reason = CASE WHEN failures + 1 >= ?5 AND ifnull(paused_until, 0) < ?3 THEN ?4
+                 ELSE pause_reason END,
+               paused_until = CASE WHEN failures + 1 >= ?5 THEN max(ifnull(paused_until, 0), ?3)
+                 ELSE paused_until END",
         )?
-        .execute(params![tenant, partner, until.micros(), reason.as_str()])?;
+        .execute(params![
+            tenant,
+            partner,
+            until.micros(),
+            reason.as_str(),
+            opens_after
+        ])?;
     Ok(())
 }
 
@@ -190,7 +208,7 @@ pub(super) fn pause(
     connection
         .prepare_cached(
             "INSERT INTO partner (tenant, partner, paused_until, pause_reason) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET paused_until = ?3, pause_reason = ?4",
+             ON CONFLICT DO UPDATE SET paused_until = ?3, pause_reason = ?4, failures = 0",
         )?
         .execute(params![
             tenant.as_str(),
@@ -228,7 +246,8 @@ pub(super) fn probed(
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "UPDATE partner SET paused_until = ?4, pause_reason = ?5
+            "UPDATE partner SET paused_until = ?4, pause_reason = ?5,
+               failures = CASE WHEN ?4 IS NULL THEN 0 ELSE failures END
              WHERE tenant = ?1 AND partner = ?2 AND paused_until <= ?3",
         )?
         .execute(params![

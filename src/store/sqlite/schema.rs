@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -193,6 +193,15 @@ CREATE TABLE proposal (
   second TEXT, decided INTEGER,
   PRIMARY KEY (tenant, id)) WITHOUT ROWID;
 CREATE INDEX proposal_open ON proposal (tenant, at) WHERE state = 'open';
+";
+
+/// Who is left alone when, and what may be claimed by age.
+const PACE: &str = "
+-- failures: outages in a row.
+ALTER TABLE partner ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
+-- holds_lane: parked, the job keeps its place, and what stands behind it waits.
+ALTER TABLE job ADD COLUMN holds_lane INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX lane_oldest ON lane (tenant, partner, head) WHERE mode = 0;
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -1,8 +1,9 @@
 //! The one writer: a thread that owns the writing connection and commits in groups.
 //!
-//! Each call runs in a savepoint of its own, so that one that fails takes nobody with it; nobody hears
-//! of success before the commit that holds it. A panic in a call, a full disk, a failed commit: the
-//! thread lives on, and those concerned are told.
+//! One that fails takes nobody with it: a group is tried as a whole; where a call in it fails, all of it is
+//! taken back and each call runs again, in a savepoint of its own. Nobody hears of success before the
+//! commit that holds it. A panic in a call, a full disk, a failed commit: the thread lives on, and those
+//! concerned are told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -14,6 +15,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
+use super::gather::Gather;
+use crate::clock::System;
 use crate::fault::{self, Mutant, Point};
 use crate::sync::ports::StoreError;
 
@@ -22,11 +25,49 @@ const GROUP_MAX: usize = 128;
 /// Calls that may queue up; the next is told that the store is overloaded.
 const QUEUE_MAX: usize = 4096;
 
-/// Tells a caller how it ended, once that is known.
-type Finish = Box<dyn FnOnce(Option<&Failure>) + Send>;
-/// A call: does its work on the connection, or is told why there is none; why it did not do its work, if
-/// it did not, and how to tell.
-type Call = Box<dyn FnOnce(Result<&Connection, &Failure>) -> (Option<Failure>, Finish) + Send>;
+/// A call that waits for its commit. Its work may be done more than once; only what it did last counts.
+trait Call: Send {
+    /// Does its work; why it could not, if it could not.
+    fn run(&mut self, connection: &Connection) -> Option<Failure>;
+
+    /// Tells the caller how it ended: as its work did, unless that was lost for this reason.
+    fn tell(self: Box<Self>, lost: Option<&Failure>);
+}
+
+/// The call of one caller.
+struct Asked<T, W> {
+    operation: &'static str,
+    work: W,
+    result: Option<Result<T, Failure>>,
+    teller: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Call for Asked<T, W>
+where
+    T: Send,
+    W: Fn(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Option<Failure> {
+        let result = match catch_unwind(AssertUnwindSafe(|| (self.work)(connection))) {
+            Ok(result) => result.map_err(|error| Failure::of(&error)),
+            Err(_) => Err(Failure::Other("a call panicked".into())),
+        };
+        let failure = result.as_ref().err().cloned();
+        self.result = Some(result);
+        failure
+    }
+
+    fn tell(self: Box<Self>, lost: Option<&Failure>) {
+        let outcome = match (self.result, lost) {
+            (Some(Err(own)), _) => Err(own.error(self.operation)),
+            (_, Some(lost)) => Err(lost.error(self.operation)),
+            (Some(Ok(value)), None) => Ok(value),
+            (None, None) => Err(gone(self.operation)),
+        };
+        // Who no longer waits need not hear.
+        drop(self.teller.send(outcome));
+    }
+}
 
 /// Why a call did not happen.
 #[derive(Clone, Debug)]
@@ -57,7 +98,7 @@ impl Failure {
 
 /// The writer's thread.
 pub struct Writer {
-    calls: Option<SyncSender<Call>>,
+    calls: Option<SyncSender<Box<dyn Call>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -84,29 +125,14 @@ impl Writer {
     pub async fn call<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        work: impl Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (tell, told) = oneshot::channel();
-        let call: Call = Box::new(move |connection| {
-            let result = match connection {
-                Err(failure) => Err(failure.clone()),
-                Ok(connection) => match catch_unwind(AssertUnwindSafe(|| work(connection))) {
-                    Ok(Ok(value)) => Ok(value),
-                    Ok(Err(error)) => Err(Failure::of(&error)),
-                    Err(_) => Err(Failure::Other("a call panicked".into())),
-                },
-            };
-            let failure = result.as_ref().err().cloned();
-            let finish: Finish = Box::new(move |failure: Option<&Failure>| {
-                let outcome = match (result, failure) {
-                    (Ok(value), None) => Ok(value),
-                    (Ok(_), Some(failure)) => Err(failure.error(operation)),
-                    (Err(own), _) => Err(own.error(operation)),
-                };
-                // Who no longer waits need not hear.
-                drop(tell.send(outcome));
-            });
-            (failure, finish)
+        let (teller, told) = oneshot::channel();
+        let call = Box::new(Asked {
+            operation,
+            work,
+            result: None,
+            teller,
         });
         let calls = self.calls.as_ref().ok_or(StoreError::Full(operation))?;
         match calls.try_send(call) {
@@ -134,14 +160,20 @@ fn gone(operation: &'static str) -> StoreError {
     }
 }
 
-fn write(connection: &Connection, queue: &Receiver<Call>, changed: &Notify) {
+fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Notify) {
+    let mut gather = Gather::new(Arc::new(System::default()));
     while let Ok(first) = queue.recv() {
+        let nap = gather.nap();
+        if !nap.is_zero() {
+            std::thread::sleep(nap);
+        }
         let mut group = vec![first];
         while group.len() < GROUP_MAX
             && let Ok(next) = queue.try_recv()
         {
             group.push(next);
         }
+        gather.took(group.len(), nap);
         let before = connection.total_changes();
         commit(connection, group);
         if connection.total_changes() != before {
@@ -150,56 +182,78 @@ fn write(connection: &Connection, queue: &Receiver<Call>, changed: &Notify) {
     }
 }
 
-/// One group, one commit. Whoever fails in it fails alone, as long as SQLite keeps the transaction.
-fn commit(connection: &Connection, group: Vec<Call>) {
-    let mut finishes: Vec<Finish> = Vec::with_capacity(group.len());
-    for call in group {
+/// One group, one commit.
+fn commit(connection: &Connection, mut group: Vec<Box<dyn Call>>) {
+    if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
+        return tell_all(group, Some(&Failure::of(&error)));
+    }
+    let whole = group
+        .iter_mut()
+        .all(|call| call.run(connection).is_none() && !connection.is_autocommit());
+    if !whole {
+        give_up(connection);
+        return one_by_one(connection, group);
+    }
+    end(connection, group);
+}
+
+fn tell_all(group: Vec<Box<dyn Call>>, lost: Option<&Failure>) {
+    group.into_iter().for_each(|call| call.tell(lost));
+}
+
+/// A group in which somebody fails: who does fails alone, as long as SQLite keeps the transaction.
+fn one_by_one(connection: &Connection, group: Vec<Box<dyn Call>>) {
+    let mut done: Vec<Box<dyn Call>> = Vec::with_capacity(group.len());
+    for mut call in group {
         if connection.is_autocommit()
             && let Err(error) = run(connection, "BEGIN IMMEDIATE")
         {
-            let failure = Failure::of(&error);
-            call(Err(&failure)).1(Some(&failure));
+            call.tell(Some(&Failure::of(&error)));
             continue;
         }
-        let (finish, lost) = savepoint(connection, call);
-        finishes.push(finish);
-        if let Some(failure) = lost {
+        let lost = savepoint(connection, call.as_mut());
+        done.push(call);
+        if lost.is_some() {
             // All that was in the transaction is gone; nobody was told yes yet.
-            finishes.drain(..).for_each(|f| f(Some(&failure)));
+            tell_all(std::mem::take(&mut done), lost.as_ref());
         }
     }
-    let mut failure = None;
+    end(connection, done);
+}
+
+/// Commits what was done, and tells.
+fn end(connection: &Connection, mut done: Vec<Box<dyn Call>>) {
+    let mut lost = None;
     if fault::mutant(Mutant::AckBeforeCommit) {
-        finishes.drain(..).for_each(|f| f(None));
+        tell_all(std::mem::take(&mut done), None);
     }
     if fault::here(Point::BeforeCommit) {
-        failure = Some(Failure::Other("planted".into()));
+        lost = Some(Failure::Other("planted".into()));
         give_up(connection);
     }
     if !connection.is_autocommit()
         && let Err(error) = run(connection, "COMMIT")
     {
-        failure = Some(Failure::of(&error));
+        lost = Some(Failure::of(&error));
         give_up(connection);
     }
     fault::here(Point::AfterCommit);
     fault::within(Point::InCheckpoint, || {
         drop(connection.execute_batch("PRAGMA wal_checkpoint"));
     });
-    finishes.into_iter().for_each(|f| f(failure.as_ref()));
+    tell_all(done, lost.as_ref());
 }
 
 /// One call in a savepoint of its own; why the whole transaction was lost by it, if it was.
-fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
+fn savepoint(connection: &Connection, call: &mut dyn Call) -> Option<Failure> {
     if let Err(error) = run(connection, "SAVEPOINT one") {
-        let failure = Failure::of(&error);
         give_up(connection);
-        return (call(Err(&failure)).1, Some(failure));
+        return Some(Failure::of(&error));
     }
-    let (failure, finish) = call(Ok(connection));
+    let failure = call.run(connection);
     if connection.is_autocommit() {
         // SQLite gave the transaction up (a full disk, an I/O error).
-        return (finish, Some(failure.unwrap_or(Failure::Full)));
+        return Some(failure.unwrap_or(Failure::Full));
     }
     let undone = match failure {
         Some(_) => run(connection, "ROLLBACK TO one"),
@@ -207,9 +261,9 @@ fn savepoint(connection: &Connection, call: Call) -> (Finish, Option<Failure>) {
     };
     if let Err(error) = undone.and_then(|()| run(connection, "RELEASE one")) {
         give_up(connection);
-        return (finish, Some(Failure::of(&error)));
+        return Some(Failure::of(&error));
     }
-    (finish, None)
+    None
 }
 
 /// Runs a statement that gives no rows and is used again and again.

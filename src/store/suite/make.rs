@@ -98,6 +98,7 @@ pub(in crate::store) fn job(id: &str, to: &str) -> NewJob {
         needs: Vec::new(),
         awaits: None,
         guarded: false,
+        holds_lane: false,
         policy: "{}".to_owned(),
         effects: vec![effect("Observation", id)],
     }
@@ -308,6 +309,7 @@ impl<'a> Clinic<'a> {
             now: at(now),
             lease: lease(),
             room: vec![(self.tenant.clone(), partner(from), room)],
+            turn: 0,
         };
         self.store.claim(request).await.expect("claim")
     }
@@ -409,6 +411,7 @@ pub(in crate::store) fn report(job: &Claimed, now: i64) -> Report {
         not_needed: Vec::new(),
         settle: None,
         pause: None,
+        opens_after: 1,
         partner_well: false,
         now: at(now),
     }

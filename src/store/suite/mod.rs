@@ -15,6 +15,7 @@ pub(super) mod merges;
 mod model;
 
 pub(super) mod needs;
+pub(super) mod pace;
 pub(super) mod people;
 pub(super) mod prescriptions;
 pub(super) mod raws;
@@ -71,6 +72,8 @@ macro_rules! conformance {
                 a_lease_that_ran_out_is_unclear, asking_is_claimed_when_due,
                 an_outage_pauses_and_a_good_answer_ends_it, a_probe_ends_what_it_was_asked_about,
                 the_next_due_time_is_known, a_change_is_announced;
+            pace: a_partner_is_left_alone_after_so_many_outages_in_a_row,
+                nothing_waits_for_ever_behind_what_is_more_urgent, a_parked_job_may_hold_its_lane;
             consent: denials_are_kept_until_decided_anew, a_cancel_may_go_where_a_copy_is_denied,
                 what_the_gate_holds_leaves_its_lane_until_consents_change,
                 a_consent_that_came_meanwhile_is_not_missed,

@@ -114,6 +114,7 @@ pub(in crate::store) async fn a_pause_holds_in_a_claim_for_several_partners(stor
             (clinic.tenant.clone(), ehr, 9),
             (clinic.tenant.clone(), partner("lab"), 9),
         ],
+        turn: 0,
     };
     assert_eq!(ids(&store.claim(request).await.unwrap()), ["J2"]);
 }
@@ -431,6 +432,7 @@ pub(in crate::store) async fn a_change_is_announced(store: &dyn Store) {
         now: at(0),
         lease: lease(),
         room: vec![(clinic.tenant.clone(), partner("nobody"), 9)],
+        turn: 0,
     };
     assert!(store.claim(request).await.unwrap().is_empty());
     store.check().await.unwrap();

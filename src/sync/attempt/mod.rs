@@ -8,6 +8,7 @@
 mod look;
 mod rest;
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Time;
@@ -20,6 +21,7 @@ use crate::sync::ports::{
 };
 use crate::sync::reason::Reason;
 use crate::sync::retry::{self, Decision, Facts, Policy, Step};
+use crate::sync::room::Seat;
 use crate::sync::verdict::{Answer, Charge, Verdict};
 
 /// Bytes of a partner's answer that are kept.
@@ -41,6 +43,8 @@ pub struct Attempt<'a> {
     pub doors: &'a Inbound,
     /// When it must not be sent any more, by the monotonic clock.
     pub lease_ends: Duration,
+    /// Its place at the partner, until nothing more is to be sent.
+    pub seat: Mutex<Option<Seat>>,
 }
 
 /// What was heard of a send or a question.
@@ -194,7 +198,8 @@ impl Attempt<'_> {
             now: started,
         };
         let timeout = Duration::from_millis(self.member.partner.facts().timeout_ms);
-        let partner = &self.member.partner;
+        let (partner, room) = (&self.member.partner, &self.member.room);
+        room.sends();
         let sent = async {
             if asking {
                 partner.ask(&delivery).await
@@ -206,6 +211,7 @@ impl Attempt<'_> {
         let answer = tokio::time::timeout(timeout + LEASE_MARGIN, sent)
             .await
             .unwrap_or_else(|_| Answer::new(Verdict::Unsure, Reason::TimedOut));
+        room.heard(&answer, self.house.clock.monotonic());
         Heard {
             asking,
             answer,
@@ -279,12 +285,20 @@ impl Attempt<'_> {
             charged: decision.charged,
             body: answer.body.iter().take(ANSWER_MAX).copied().collect(),
         };
+        if settle.is_some() {
+            self.leave();
+        }
         let report = Report {
             attempt: Some(row),
             effect_done: done,
             not_needed,
             settle,
             pause: decision.pause_until.map(|until| (until, answer.reason)),
+            // Who asks us to stay away is believed at once.
+            opens_after: match answer.retry_after {
+                Some(_) => 1,
+                None => self.member.policy.outages_max,
+            },
             partner_well: answer.charge == Charge::Message && answer.status.is_some(),
             ..self.empty(now)
         };
@@ -336,6 +350,14 @@ impl Attempt<'_> {
             self.report(None, None, Some(settle)).await?;
         }
         Ok(())
+    }
+
+    /// Nothing more is sent under this lease: others may take the place.
+    fn leave(&self) {
+        let mut seat = self.seat.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = seat.as_mut() {
+            seat.leave();
+        }
     }
 
     fn policy(&self) -> Policy {
@@ -408,6 +430,7 @@ impl Attempt<'_> {
             not_needed: Vec::new(),
             settle: None,
             pause: None,
+            opens_after: 1,
             partner_well: false,
             now,
         }

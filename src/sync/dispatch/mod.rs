@@ -4,6 +4,7 @@
 //! the config's order, pharmacies that an order leaves before the one that it goes to, because the new
 //! prescription waits for the old one's cancel.
 
+mod encoding;
 mod new_rx;
 mod standing;
 
@@ -12,16 +13,15 @@ use crate::ids::{JobId, MessageId, PartnerId};
 use crate::issue::Issue;
 use crate::record::{Kind, MapEnv, Record, contract};
 use crate::sync::chain::{self, Awaited, NewFacts, Plan, Planned, Standing};
-use crate::sync::context::{Loaded, rebuild};
+use crate::sync::context::Loaded;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
 use crate::sync::job::{Awaits, Chain, ChainJob, LaneKey, NewJob, Purpose, State, VersionRef};
 use crate::sync::judge::{self, Kept};
-use crate::sync::ports::{
-    CheckedPart, Denial, Encoded, Outgoing, Seen, StoreError, Style, Transition,
-};
+use crate::sync::ports::{CheckedPart, Denial, Seen, StoreError, Style, Transition};
 use crate::sync::reason::Reason;
 
+use encoding::Made;
 use standing::{priority, same_record, standing, there};
 
 pub use crate::sync::house::CLINIC;
@@ -94,6 +94,7 @@ pub async fn dispatch(
     let mut errors = Vec::new();
     // The cancel that a prescription at another pharmacy has to wait for.
     let mut cancel_elsewhere = None;
+    let mut encoded = Vec::new();
     let (leaving, rest): (Vec<_>, Vec<_>) = receivers(house, fresh)
         .into_iter()
         .partition(|(member, _)| leaves(member, fresh));
@@ -105,7 +106,10 @@ pub async fn dispatch(
             member,
             routes: &routes,
         };
-        match one.decide(&mut out, &mut cancel_elsewhere).await? {
+        match one
+            .decide(&mut out, &mut cancel_elsewhere, &mut encoded)
+            .await?
+        {
             Ok(()) => {}
             Err(issues) => errors.extend(issues),
         }
@@ -157,6 +161,7 @@ impl One<'_> {
         &self,
         out: &mut Dispatched,
         cancel_elsewhere: &mut Option<MessageId>,
+        before: &mut Vec<Made>,
     ) -> Result<Result<(), Vec<Issue>>, StoreError> {
         let facts = self.member.partner.facts();
         let here: Vec<ChainJob> = self
@@ -193,7 +198,10 @@ impl One<'_> {
                     continue;
                 }
             };
-            let encoded = match self.encode(planned, &message, &here, notice).await? {
+            let encoded = match self
+                .encode(planned, &message, &here, notice, before)
+                .await?
+            {
                 Ok(encoded) => encoded,
                 Err(issues) => return Ok(Err(issues)),
             };
@@ -226,6 +234,11 @@ impl One<'_> {
                 needs: self.needs(planned.purpose),
                 awaits,
                 guarded: facts.style != Style::Clinic && labels.personal && labels.part2,
+                holds_lane: self
+                    .house
+                    .settings
+                    .parked_holds_lane
+                    .contains(&self.fresh.record.kind()),
                 policy: serde_json::to_string(&self.member.policy).unwrap_or_default(),
                 effects: encoded.effects,
             });
@@ -324,61 +337,6 @@ impl One<'_> {
             &self.fresh.loaded.context,
             self.fresh.now.date_in(&self.env.zone),
         )
-    }
-
-    /// Encodes a planned job; a cancel at a pharmacy from the version that it takes back.
-    async fn encode(
-        &self,
-        planned: &Planned,
-        message: &MessageId,
-        here: &[ChainJob],
-        notice: Option<&str>,
-    ) -> Result<Result<Encoded, Vec<Issue>>, StoreError> {
-        if planned.state == State::Cancelled {
-            return Ok(Ok(Encoded::default()));
-        }
-        let mut outgoing = Outgoing {
-            env: self.env,
-            record: Some(self.fresh.record),
-            context: &self.fresh.loaded.context,
-            parts: self.fresh.parts,
-            patient: self.fresh.patient,
-            purpose: planned.purpose,
-            message,
-            now: self.fresh.now,
-            relates_to: planned.relates_to.as_ref(),
-            cause: Some(self.fresh.record),
-            retracted: self.fresh.retracted,
-            notice,
-        };
-        let old = planned
-            .relates_to
-            .as_ref()
-            .and_then(|m| here.iter().find(|j| j.message.as_ref() == Some(m)));
-        if let Some(old) = old {
-            let store = self.house.store.as_ref();
-            let tenant = &self.fresh.tenant.id;
-            let found = store
-                .versions(tenant, std::slice::from_ref(&old.record))
-                .await?;
-            if let Some(stored) = found.into_iter().flatten().next() {
-                let record = contract::from_stored(Kind::MedicationRequest, &stored.body);
-                if let Ok(record) = record
-                    && let Some(context) = rebuild(store, tenant, &record, &stored.context).await?
-                {
-                    outgoing.record = Some(&record);
-                    outgoing.context = &context;
-                    return Ok(self.member.partner.encode(&outgoing));
-                }
-            }
-            return Ok(Err(vec![Issue::error(
-                "exception",
-                "stored-unreadable",
-                "",
-                "the version that is to be taken back cannot be read any more",
-            )]));
-        }
-        Ok(self.member.partner.encode(&outgoing))
     }
 
     /// What a new prescription waits for.

@@ -265,6 +265,8 @@ pub(super) fn made_of(
         needs: Vec::new(),
         awaits: None,
         guarded: whole.guarded,
+        // It comes after the fact: nobody has to wait for it.
+        holds_lane: false,
         policy: serde_json::to_string(&member.policy).unwrap_or_default(),
         effects,
     }

@@ -180,6 +180,12 @@ pub trait Partner: Send + Sync {
     /// What cannot be said in its language: the submission is refused with 422.
     fn encode(&self, out: &Outgoing<'_>) -> Result<Encoded, Vec<Issue>>;
 
+    /// What its encoding rests on besides what is to be encoded: two partners of a tenant that say the same
+    /// make the same of it, whatever the message's id. `None`: nobody's is like it.
+    fn encodes_like(&self) -> Option<&str> {
+        None
+    }
+
     /// One attempt.
     async fn deliver(&self, delivery: &Delivery<'_>) -> Answer;
 

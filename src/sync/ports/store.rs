@@ -198,6 +198,9 @@ pub trait Store: Desk + Anew + Send + Sync {
         std::future::pending().await
     }
 
+    /// Open jobs of each partner of a tenant: waiting, sending, asking.
+    async fn open_jobs(&self, tenant: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError>;
+
     /// When the next job is due, if one is.
     async fn next_due(&self) -> Result<Option<Time>, StoreError>;
 

@@ -28,6 +28,33 @@ pub struct PartnerView {
     pub last_success: Option<Time>,
 }
 
+/// Whether a partner is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Breaker {
+    /// It is.
+    Closed,
+    /// It failed by itself, or asked us to stay away: not before a time.
+    Open,
+    /// That time has come: one probe, a read without a patient, decides.
+    HalfOpen,
+    /// Not before a person says so.
+    ByPerson,
+}
+
+impl PartnerView {
+    /// Whether it is called, by its row in the store: the same for all nodes.
+    #[must_use]
+    pub fn breaker(&self, now: Time) -> Breaker {
+        match self.paused {
+            None => Breaker::Closed,
+            Some((Time::NEVER, _)) => Breaker::ByPerson,
+            Some((until, _)) if until <= now => Breaker::HalfOpen,
+            Some(_) => Breaker::Open,
+        }
+    }
+}
+
 /// A job at a glance, for lists and for the story.
 #[derive(Clone, Debug, Serialize)]
 pub struct JobView {

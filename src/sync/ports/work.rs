@@ -22,6 +22,21 @@ pub struct ClaimRequest {
     /// (tenant, partner, how many at most): partners with room. Paused partners are left out by the
     /// store until their pause is ended: by a person, by a probe, or by an answer to what was in flight.
     pub room: Vec<(TenantId, PartnerId, usize)>,
+    /// How many claims of the worker brought something before: some jobs are taken by age, so that
+    /// nothing waits for ever behind what is more urgent.
+    pub turn: u64,
+}
+
+/// Of so many jobs, one is taken by age.
+const BY_AGE: u64 = 4;
+
+impl ClaimRequest {
+    /// Of a partner's room, how much is for the oldest ready jobs, whatever their priority.
+    #[must_use]
+    pub fn by_age(&self, room: usize) -> usize {
+        let (each, turn) = (BY_AGE as usize, (self.turn % BY_AGE) as usize);
+        room / each + usize::from(turn >= each - room % each)
+    }
 }
 
 /// An attempt, as a row.
@@ -73,8 +88,10 @@ pub struct Report {
     pub not_needed: Vec<u32>,
     /// Where the job goes; `None`: it stays claimed and the next effect is sent.
     pub settle: Option<Settle>,
-    /// Pause the partner until then, and probe.
+    /// The partner failed by itself: leave it alone until then, and probe.
     pub pause: Option<(Time, Reason)>,
+    /// Such failures in a row after which that is done.
+    pub opens_after: u32,
     /// The partner answered like one that is well: ends a pause by outage.
     pub partner_well: bool,
     /// Now.

@@ -198,6 +198,7 @@ impl<'a> Shown<'a> {
             .iter()
             .map(|p| {
                 let mut v = json!(p);
+                v["breaker"] = json!(p.breaker(self.now));
                 v["mood"] = json!(words::mood(p));
                 v["oldest_s"] = json!(p.oldest.map(|t| self.now.since(t).as_secs()));
                 v

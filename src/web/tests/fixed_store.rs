@@ -284,6 +284,10 @@ impl Store for Fixed {
         no("rescue")
     }
 
+    async fn open_jobs(&self, _: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError> {
+        no("open_jobs")
+    }
+
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {
         no("next_due")
     }

@@ -170,6 +170,7 @@ fn doors_with(store: Fixed, change: impl FnOnce(&mut DoorLimits)) -> Built {
         rulings: crate::sync::judge::Rulings::default(),
         clock: Arc::new(Manual::at(Time::from_micros(NOW))),
         settings,
+        freed: Arc::default(),
     };
     let mut limits = DoorLimits {
         requests_max: 4,

@@ -21,7 +21,7 @@ pub(crate) const TOKEN: &str = "load-token";
 pub(crate) struct Gateway {
     child: Child,
     folder: PathBuf,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// From the start of the process to the first yes of `/ready`.
     pub(crate) cold_ms: f64,
     partners: usize,
@@ -30,9 +30,20 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts one on a fresh folder, with these partners.
     pub(crate) async fn start(program: &Path, folder: &Path, partners: &[String]) -> Self {
+        Self::start_with(program, folder, &config(partners, ""), partners.len()).await
+    }
+
+    /// Starts one on a folder, with this config.
+    pub(crate) async fn start_with(
+        program: &Path,
+        folder: &Path,
+        text: &str,
+        partners: usize,
+    ) -> Self {
         std::fs::write(folder.join("tenant.key"), [7; 32]).expect("a key");
         let config = folder.join("gateway.toml");
-        std::fs::write(&config, text(partners)).expect("a config");
+        let _ = std::fs::remove_file(folder.join("address"));
+        std::fs::write(&config, text).expect("a config");
         let address_file = folder.join("address");
         let log = std::fs::File::create(folder.join("log")).expect("a log");
         let clock = System::default();
@@ -64,8 +75,13 @@ impl Gateway {
             folder: folder.to_owned(),
             address,
             cold_ms: (clock.monotonic() - begun).as_secs_f64() * 1e3,
-            partners: partners.len(),
+            partners,
         }
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Nothing is delivered from now on.
@@ -156,7 +172,8 @@ impl Drop for Gateway {
     }
 }
 
-fn text(partners: &[String]) -> String {
+/// A config with these partners, each with these further keys.
+pub(crate) fn config(partners: &[String], keys: &str) -> String {
     let hash = TokenHash::of(TOKEN).hex();
     let mut text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"gateway.db\"\n[[tenants]]\nid = \"clinic\"\n\
@@ -168,7 +185,7 @@ fn text(partners: &[String]) -> String {
         let _ = write!(
             text,
             "[[partners]]\nid = \"{name}\"\nkind = \"ehr-fhir\"\nurl = \"http://{address}/fhir\"\n\
-             create = \"conditional\"\npatients = \"created\"\nconcurrency_max = {AT_ONCE}\n\
+             create = \"conditional\"\npatients = \"created\"\nconcurrency_max = {AT_ONCE}\n{keys}\
              [[routes]]\nto = \"{name}\"\n\
              kinds = [\"medication-request\", \"observation\", \"care-plan\", \"client\"]\n"
         );

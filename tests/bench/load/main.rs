@@ -5,18 +5,24 @@
 //! partners (`receivers`); the callers are here. Runs are interleaved, each on a fresh database after a
 //! warm-up, and the medians are printed: a table, then one JSON line. `tests/load.sh` runs it.
 //!
-//! `load [--runs N] [--records N] [--clients N] [--gateway FILE]`: another binary than the one built with
-//! it, to compare.
+//! Then what long lines do: one patient with twenty thousand jobs, and a million for a partner that
+//! returns.
+//!
+//! `load [--short] [--runs N] [--records N] [--clients N] [--gateway FILE]`: `--short` lets a hundred
+//! thousand wait; another binary than the one built with it, to compare. `--rates` leaves the long lines
+//! out, `--lines` the rates.
 
 #![expect(
     clippy::expect_used,
     reason = "a measurement that cannot go on must stop"
 )]
 
+mod backlog;
 mod bare;
 mod client;
 mod clinic;
 mod gateway;
+mod long_lane;
 mod machine;
 #[path = "../mix.rs"]
 mod mix;
@@ -32,14 +38,20 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use backlog::{Drained, Template};
 use client::{Connection, Flood, flood, get, post};
 use clinic::Clinic;
 use fhir_gateway::clock::{Clock, System};
 use gateway::Gateway;
+use long_lane::Lane;
 use machine::Cpu;
 use seed::Seed;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use steps::{Bench, Steps};
+
+/// As the gateway has it, so that the bare server is no slower for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Requests at once at a partner.
 pub(crate) const AT_ONCE: usize = 16;
@@ -52,6 +64,12 @@ struct Args {
     records: usize,
     clients: usize,
     gateway: PathBuf,
+    /// Jobs that wait for the partner that returns.
+    waiting: u64,
+    /// For how long a rate of draining is taken.
+    span: Duration,
+    rates: bool,
+    lines: bool,
 }
 
 impl Args {
@@ -61,7 +79,13 @@ impl Args {
             at.and_then(|n| words.get(n + 1)?.parse().ok())
                 .unwrap_or(otherwise)
         };
+        let said = |name: &str| words.iter().any(|w| w == name);
+        let short = said("--short");
         Args {
+            waiting: if short { 100_000 } else { 1_000_000 },
+            span: Duration::from_secs(30),
+            rates: !said("--lines"),
+            lines: !said("--rates"),
             runs: number("--runs", 3),
             records: number("--records", 3000),
             clients: number("--clients", 64),
@@ -238,6 +262,11 @@ async fn measure(args: &Args) {
     let steps = bench.steps(None);
     let synced = machine::fdatasync_per_s(&home.0);
     let mut cold = Vec::new();
+    if !args.rates {
+        let lines = Lines::measure(args, &requests, partners).await;
+        println!("{}", Value::Object(lines.print()));
+        return;
+    }
     let (mut accept, mut bare) = (Vec::new(), Vec::new());
     let (mut deliver, mut bare_deliver) = (Vec::new(), Vec::new());
     let seed = home.0.join("seed.db");
@@ -263,7 +292,7 @@ async fn measure(args: &Args) {
         bare_deliver.push(bare_run(args, &requests, &seed, partners).await);
     }
     cold.sort_by(f64::total_cmp);
-    print(&Figures {
+    let mut told = print(&Figures {
         accept,
         bare,
         deliver,
@@ -273,6 +302,72 @@ async fn measure(args: &Args) {
         steps,
         compiled_ms: bench.compiled_ms,
     });
+    if args.lines {
+        let lines = Lines::measure(args, &requests, partners).await;
+        told.extend(lines.print());
+    }
+    println!("{}", Value::Object(told));
+}
+
+/// What long lines do.
+struct Lines {
+    lane: Lane,
+    few: Drained,
+    many: Drained,
+    waiting: u64,
+}
+
+impl Lines {
+    async fn measure(args: &Args, requests: &Requests, partners: &[String]) -> Self {
+        let template = Template::make(&args.gateway, &partners[0], requests).await;
+        let lane = long_lane::measure(&template).await;
+        let drain = |waiting| {
+            let partner = partners[0].as_str();
+            backlog::drain(&args.gateway, &template, partner, waiting, args.span)
+        };
+        Lines {
+            lane,
+            few: drain(1000).await,
+            many: drain(args.waiting).await,
+            waiting: args.waiting,
+        }
+    }
+
+    /// Prints them; gives them by their keys.
+    fn print(&self) -> Map<String, Value> {
+        let (lane, few, many) = (&self.lane, &self.few, &self.many);
+        let ratio = many.per_s / few.per_s;
+        println!(
+            "one patient with 20,000 waiting: claim p99 {:.1} ms; others' jobs, claim to outcome, p99 {:.1} ms, \
+             {:.2} times that without",
+            lane.claim_p99_ms, lane.others_p99_ms, lane.others_p99_ratio
+        );
+        println!(
+            "{} jobs waiting for a partner that returns: {:.0} a second, {:.0} % of the {:.0} with 1,000 \
+             waiting; resident {:.0} MB; out of order {}",
+            self.waiting,
+            many.per_s,
+            100.0 * ratio,
+            few.per_s,
+            many.rss_mb,
+            few.disorder + many.disorder
+        );
+        let figures = json!({
+            "claim_p99_ms": round(lane.claim_p99_ms),
+            "others_p99_ratio": round(lane.others_p99_ratio),
+            "drain_ratio": round(ratio),
+            "drain_per_s": many.per_s.round(),
+            "drain_per_s_few": few.per_s.round(),
+            "waiting": self.waiting,
+            "rss_mb": many.rss_mb.round(),
+            "order_violations": few.disorder + many.disorder,
+        });
+        figures.as_object().cloned().unwrap_or_default()
+    }
+}
+
+fn round(x: f64) -> f64 {
+    (x * 1000.0).round() / 1000.0
 }
 
 async fn bare_run(args: &Args, requests: &Requests, seed: &Path, partners: &[String]) -> Run {
@@ -328,7 +423,8 @@ struct Figures {
     compiled_ms: f64,
 }
 
-fn print(f: &Figures) {
+/// Prints the rates; gives them by their keys.
+fn print(f: &Figures) -> Map<String, Value> {
     println!(
         "{:24} {:>9} {:>9} {:>9} {:>9} {:>11}",
         "median of runs", "per s", "p50 ms", "p99 ms", "CPU µs", "of it SQL"
@@ -381,33 +477,30 @@ fn print(f: &Figures) {
         100.0 * accepted / limit,
         100.0 * delivered / deliver_limit
     );
-    let round = |x: f64| (x * 1000.0).round() / 1000.0;
     let other = cpu - sql - parse - s.rules - s.map - s.check - encode;
-    println!(
-        "{}",
-        json!({
-            "accept_per_s": accepted.round(),
-            "accept_ratio": round(accepted / limit),
-            "accept_p50_ms": round(median(&f.accept, |r| r.p50_ms)),
-            "accept_p99_ms": round(median(&f.accept, |r| r.p99_ms)),
-            "bare_per_s": limit.round(),
-            "bare_p99_ms": round(median(&f.bare, |r| r.p99_ms)),
-            "deliver_per_s": delivered.round(),
-            "deliver_ratio": round(delivered / deliver_limit),
-            "bare_deliver_per_s": deliver_limit.round(),
-            "cpu_us_per_record": cpu.round(),
-            "cpu_us_split": {
-                "parse": parse.round(),
-                "rules": s.rules.round(),
-                "map": s.map.round(),
-                "check": s.check.round(),
-                "encode": encode.round(),
-                "sql": sql.round(),
-                "other": other.round(),
-            },
-            "cold_start_ms": f.cold_ms.round(),
-            "rss_mb": median(&f.accept, |r| r.rss_mb).round(),
-            "fdatasync_per_s": f.synced.round(),
-        })
-    );
+    let figures = json!({
+        "accept_per_s": accepted.round(),
+        "accept_ratio": round(accepted / limit),
+        "accept_p50_ms": round(median(&f.accept, |r| r.p50_ms)),
+        "accept_p99_ms": round(median(&f.accept, |r| r.p99_ms)),
+        "bare_per_s": limit.round(),
+        "bare_p99_ms": round(median(&f.bare, |r| r.p99_ms)),
+        "deliver_per_s": delivered.round(),
+        "deliver_ratio": round(delivered / deliver_limit),
+        "bare_deliver_per_s": deliver_limit.round(),
+        "cpu_us_per_record": cpu.round(),
+        "cpu_us_split": {
+            "parse": parse.round(),
+            "rules": s.rules.round(),
+            "map": s.map.round(),
+            "check": s.check.round(),
+            "encode": encode.round(),
+            "sql": sql.round(),
+            "other": other.round(),
+        },
+        "cold_start_ms": f.cold_ms.round(),
+        "accept_rss_mb": median(&f.accept, |r| r.rss_mb).round(),
+        "fdatasync_per_s": f.synced.round(),
+    });
+    figures.as_object().cloned().unwrap_or_default()
 }

@@ -307,6 +307,12 @@ impl Gateway {
         self.running = Some(running);
     }
 
+    /// The same with another config.
+    pub(crate) async fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
+        self.restart().await;
+    }
+
     /// The client of a caller, made once: each reads the system's certificates.
     fn client(&self, caller: &str) -> Http {
         let mut clients = self.clients.lock().expect("nobody panicked here");

@@ -358,6 +358,11 @@ impl Store for Base {
         self.after("rescue", done).await
     }
 
+    async fn open_jobs(&self, tenant: &TenantId) -> Result<Vec<(PartnerId, u64)>, StoreError> {
+        self.read("open_jobs", self.shared.store.open_jobs(tenant))
+            .await
+    }
+
     async fn next_due(&self) -> Result<Option<Time>, StoreError> {
         self.read("next_due", self.shared.store.next_due()).await
     }

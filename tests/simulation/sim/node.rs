@@ -14,6 +14,7 @@ use fhir_gateway::sync::inbound::Inbound;
 use fhir_gateway::sync::intake::Intake;
 use fhir_gateway::sync::judge::Rulings;
 use fhir_gateway::sync::retry::Policy;
+use fhir_gateway::sync::room::{Pace, Room};
 use fhir_gateway::sync::worker::Worker;
 use jiff::tz::TimeZone;
 
@@ -67,6 +68,7 @@ pub(crate) fn start(
     network: &Arc<Network>,
 ) -> Alive {
     let tenant = tenant();
+    let freed = Arc::default();
     let mut members = HashMap::new();
     let mut routes = Vec::new();
     for (place, played) in PARTNERS.iter().enumerate() {
@@ -97,8 +99,11 @@ pub(crate) fn start(
             relay_part2: false,
             relay_as_is: false,
         });
+        let partner = shared.sabotage.partner(partner);
+        let pace = Pace::of(partner.facts().concurrency_max);
         let member = Member {
-            partner: shared.sabotage.partner(partner),
+            partner,
+            room: Arc::new(Room::new(pace, Arc::clone(&freed))),
             policy: policy(),
             rulings: Rulings::default(),
         };
@@ -127,6 +132,7 @@ pub(crate) fn start(
             node: format!("node-{number}"),
             ..Settings::default()
         },
+        freed,
     });
     let acceptor = Acceptor::new(Arc::clone(&house));
     let inbound = Inbound::new(acceptor.clone());

@@ -50,7 +50,8 @@ BEGIN
   n.state := _to;
   n.unsure := coalesce(_unsure, j.unsure);
   n.reach := coalesce(_reach, j.reach);
-  n.rank := job_rank(_to, j.purpose, _held, keeps, n.unsure, _lease IS NOT NULL);
+  n.rank := job_rank(_to, j.purpose, _held, keeps, n.unsure, _lease IS NOT NULL,
+    j.holds_lane);
   n.reason := CASE WHEN _reason IS NULL THEN j.reason ELSE nullif(_reason, '') END;
   n.due := coalesce(_due, j.due);
   n.held := _held;
@@ -139,7 +140,8 @@ BEGIN
       END IF;
     END IF;
   END IF;
-  n.rank := job_rank(n.state, n.purpose, false, n.awaits IS NOT NULL, false, false);
+  n.holds_lane := _job->>'holds_lane';
+  n.rank := job_rank(n.state, n.purpose, false, n.awaits IS NOT NULL, false, false, n.holds_lane);
   n.guarded := _job->>'guarded';
   n.policy := _job->>'policy';
   n.accepted := _now;

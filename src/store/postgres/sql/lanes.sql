@@ -7,9 +7,10 @@
 
 -- The rank of a job in its lane; NULL: it does not stand there.
 CREATE FUNCTION job_rank(_state text, _purpose text, _held boolean, _awaits boolean, _unsure boolean,
-  _leased boolean) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
+  _leased boolean, _holds_lane boolean) RETURNS integer LANGUAGE sql IMMUTABLE AS $$
   SELECT CASE
     WHEN _state = 'sending' THEN 0
+    WHEN _state = 'parked' AND _holds_lane AND _purpose <> 'cancel' THEN 3
     WHEN _state NOT IN ('waiting', 'asking') THEN NULL
     WHEN _leased THEN 0
     WHEN _held OR (_awaits AND _state = 'waiting') THEN NULL
@@ -110,6 +111,7 @@ END $$;
 CREATE FUNCTION lane_mode(h job, _now bigint) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   IF h.rank = 0 THEN RETURN 1; END IF;
+  IF h.state = 'parked' THEN RETURN 3; END IF;
   IF h.state = 'waiting' AND h.purpose <> 'cancel'
     AND (needs(h.tenant, h.partner, h.lane, h.seq)
       OR holds(h.tenant, h.partner, h.client, h.seq)

@@ -64,6 +64,7 @@ CREATE TABLE job (
   unsure boolean NOT NULL DEFAULT false, reach text COLLATE "C" NOT NULL DEFAULT 'not',
   held boolean NOT NULL DEFAULT false, token bigint NOT NULL DEFAULT 0, lease_until bigint,
   worker text COLLATE "C", settled bigint, succeeds bigint, seen_consents bigint NOT NULL DEFAULT 0,
+  holds_lane boolean NOT NULL DEFAULT false,
   PRIMARY KEY (tenant, seq),
   CHECK (state IN ('waiting', 'sending', 'asking', 'parked')))
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0,
@@ -127,6 +128,7 @@ CREATE TABLE lane (
   PRIMARY KEY (tenant, partner, lane))
   WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX lane_ready ON lane (tenant, partner, priority, head) WHERE mode = 0;
+CREATE INDEX lane_oldest ON lane (tenant, partner, head) WHERE mode = 0;
 CREATE INDEX lane_later ON lane (tenant, partner, due) WHERE mode = 2;
 -- The head only (a seq is of one tenant): the planner takes any index that it can search for the tenant
 -- when it thinks that a table is empty (it was, at the last vacuum), and all lanes are of a few tenants.
@@ -141,6 +143,7 @@ CREATE INDEX hold_job ON hold (tenant, job);
 CREATE TABLE partner (
   tenant text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL, paused_until bigint,
   pause_reason text COLLATE "C", last_success bigint, drain bigint,
+  failures integer NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, partner)) WITH (fillfactor = 50);
 -- state: one of the seven, or 'made': jobs ever made (SQLite keeps that in total; here a row that
 -- everybody writes would make everybody wait for each other).

@@ -8,14 +8,14 @@ CREATE FUNCTION lease_clock(_now bigint, _by_caller boolean) RETURNS bigint LANG
 $$;
 
 -- Claims what is due, by priority and age, as far as there is room; one row per effect of each job.
--- _room: [tenant, partner, how many].
+-- _room: [tenant, partner, how many, how many of them by age].
 CREATE FUNCTION claim(_room jsonb, _now bigint, _lease bigint, _worker text, _by_caller boolean)
 RETURNS TABLE (tenant text, id text, partner text, kind text, record text, version bigint, chain text,
   client text, purpose text, state text, token bigint, lease_until bigint, attempts integer,
   asks integer, unsure boolean, deadline bigint, guarded boolean, accepted bigint, message text,
   policy text, n integer, effect text, type text, our_id text, find text, media_type text, body bytea,
   holes text, hash bytea, done boolean) LANGUAGE plpgsql AS $$
-DECLARE r jsonb; s bigint; t text; p text; mark bigint; heads bigint[];
+DECLARE r jsonb; s bigint; t text; p text; mark bigint; heads bigint[]; oldest bigint[];
 BEGIN
   FOR r IN SELECT jsonb_array_elements(_room) LOOP
     t := r->>0;
@@ -29,6 +29,15 @@ BEGIN
     IF mark IS NULL THEN
       heads := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
         AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint);
+      -- Where all of it has room, its age does not matter.
+      IF cardinality(heads) = (r->>2)::bigint AND (r->>3)::bigint > 0 THEN
+        oldest := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
+          AND l.mode = 0 ORDER BY l.head LIMIT (r->>3)::bigint);
+        heads := ARRAY(SELECT u.head FROM unnest(heads) WITH ORDINALITY AS u (head, place)
+          WHERE u.head <> ALL (oldest) ORDER BY u.place LIMIT (r->>2)::bigint - cardinality(oldest));
+        heads := ARRAY(SELECT l.head FROM unnest(heads || oldest) u (head)
+          JOIN lane l ON l.tenant = t AND l.head = u.head ORDER BY l.priority, l.head);
+      END IF;
     ELSE
       -- A partner that is drained: what came before that, and what took its place.
       heads := ARRAY(SELECT h.head FROM (
@@ -155,17 +164,21 @@ BEGIN
   END IF;
   IF _r->'pause' <> 'null' THEN
     -- A person's pause stays; among outages the longer one counts.
-    INSERT INTO partner AS p (tenant, partner, paused_until, pause_reason)
-      VALUES (j.tenant, j.partner, (_r->'pause'->>0)::bigint, _r->'pause'->>1)
-      ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET
-        pause_reason = CASE WHEN coalesce(p.paused_until, 0) < excluded.paused_until
-          THEN excluded.pause_reason ELSE p.pause_reason END,
-        paused_until = greatest(coalesce(p.paused_until, 0), excluded.paused_until);
+    INSERT INTO partner AS p (tenant, partner, failures) VALUES (j.tenant, j.partner, 1)
+      ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET failures = p.failures + 1;
+    UPDATE partner p SET
+        pause_reason = CASE WHEN coalesce(p.paused_until, 0) < (_r->'pause'->>0)::bigint
+          THEN _r->'pause'->>1 ELSE p.pause_reason END,
+        paused_until = greatest(coalesce(p.paused_until, 0), (_r->'pause'->>0)::bigint)
+      WHERE p.tenant = j.tenant AND p.partner = j.partner
+        AND p.failures >= (_r->>'opens_after')::integer;
   ELSIF (_r->>'partner_well')::boolean THEN
     -- Who asked us to stay away is left alone, although others of its answers are good.
     UPDATE partner p SET paused_until = NULL, pause_reason = NULL
       WHERE p.tenant = j.tenant AND p.partner = j.partner
         AND p.paused_until < 9223372036854775807 AND p.pause_reason <> 'throttled';
+    UPDATE partner p SET failures = 0
+      WHERE p.tenant = j.tenant AND p.partner = j.partner AND p.failures > 0;
   END IF;
   RETURN true;
 END $$;
@@ -176,14 +189,16 @@ LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO partner AS p (tenant, partner, paused_until, pause_reason)
     VALUES (_tenant, _partner, _until, _reason)
-    ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET paused_until = _until, pause_reason = _reason;
+    ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET paused_until = _until, pause_reason = _reason,
+      failures = 0;
 END $$;
 
 -- What a probe found: the pause that it was asked about ends, or lasts on.
 CREATE FUNCTION probed(_tenant text, _partner text, _asked bigint, _until bigint, _reason text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  UPDATE partner p SET paused_until = _until, pause_reason = _reason
+  UPDATE partner p SET paused_until = _until, pause_reason = _reason,
+      failures = CASE WHEN _until IS NULL THEN 0 ELSE p.failures END
     WHERE p.tenant = _tenant AND p.partner = _partner AND p.paused_until <= _asked;
 END $$;
 

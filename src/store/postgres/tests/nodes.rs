@@ -19,6 +19,7 @@ fn earnest(address: &str) -> Postgres {
 
 fn all(clinic: &Clinic<'_>, now: Time, lease: Duration) -> ClaimRequest {
     ClaimRequest {
+        turn: 0,
         worker: "w".to_owned(),
         now,
         lease,

@@ -115,6 +115,7 @@ async fn works(store: Arc<Postgres>, seen: Arc<Seen>, random: u64) {
     while !seen.over.load(Ordering::SeqCst) {
         let now = seen.now.fetch_add(1, Ordering::SeqCst);
         let request = ClaimRequest {
+            turn: 0,
             worker: "w".to_owned(),
             now: at(now),
             lease: std::time::Duration::from_secs(1_000_000),

@@ -108,6 +108,7 @@ async fn fill_up(clinic: &Clinic<'_>) -> StoreError {
             now: at(3),
             lease: lease(),
             room: vec![(clinic.tenant.clone(), partner("ehr"), 1)],
+            turn: 0,
         };
         let jobs = match clinic.store.claim(request).await {
             Ok(jobs) => jobs,
@@ -251,7 +252,7 @@ fn stop(store: &Sqlite) -> (mpsc::Sender<()>, BoxFuture<'_, Result<(), StoreErro
     (go_on, call.boxed())
 }
 
-fn put(what: &'static str) -> impl FnOnce(&Connection) -> rusqlite::Result<()> {
+fn put(what: &'static str) -> impl Fn(&Connection) -> rusqlite::Result<()> {
     move |c| {
         c.execute("INSERT INTO total VALUES ('t', ?1, 1)", [what])
             .map(drop)
@@ -277,7 +278,8 @@ async fn in_one_group(
     let mut all = join_all(calls);
     assert!((&mut all).now_or_never().is_none());
     go_on.send(()).expect("it waits");
-    // It may be of the same group.
+    // It may be of the same group, and then run again.
+    drop(go_on);
     let _ = stopped.await;
     all.await
 }
