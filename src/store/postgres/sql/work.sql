@@ -27,17 +27,17 @@ BEGIN
     -- The list is made before the first of them goes: that may free others.
     SELECT a.drain INTO mark FROM partner a WHERE a.tenant = t AND a.partner = p;
     IF mark IS NULL THEN
-      heads := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
-        AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint);
+      -- A place in the order of claims: the priority above the seq's 56 bits.
+      heads := ARRAY(SELECT (l.priority::bigint << 56) + l.head FROM lane l WHERE l.tenant = t
+        AND l.partner = p AND l.mode = 0 ORDER BY l.priority, l.head LIMIT (r->>2)::bigint);
       -- Where all of it has room, its age does not matter.
       IF cardinality(heads) = (r->>2)::bigint AND (r->>3)::bigint > 0 THEN
-        oldest := ARRAY(SELECT l.head FROM lane l WHERE l.tenant = t AND l.partner = p
-          AND l.mode = 0 ORDER BY l.head LIMIT (r->>3)::bigint);
-        heads := ARRAY(SELECT u.head FROM unnest(heads) WITH ORDINALITY AS u (head, place)
-          WHERE u.head <> ALL (oldest) ORDER BY u.place LIMIT (r->>2)::bigint - cardinality(oldest));
-        heads := ARRAY(SELECT l.head FROM unnest(heads || oldest) u (head)
-          JOIN lane l ON l.tenant = t AND l.head = u.head ORDER BY l.priority, l.head);
+        oldest := ARRAY(SELECT (l.priority::bigint << 56) + l.head FROM lane l WHERE l.tenant = t
+          AND l.partner = p AND l.mode = 0 ORDER BY l.head LIMIT (r->>3)::bigint);
+        heads := ARRAY(SELECT u.place FROM unnest(heads) u (place) WHERE u.place <> ALL (oldest)
+          ORDER BY u.place LIMIT (r->>2)::bigint - cardinality(oldest)) || oldest;
       END IF;
+      heads := ARRAY(SELECT u.place & 72057594037927935 FROM unnest(heads) u (place) ORDER BY u.place);
     ELSE
       -- A partner that is drained: what came before that, and what took its place.
       heads := ARRAY(SELECT h.head FROM (
