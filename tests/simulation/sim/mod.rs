@@ -205,7 +205,7 @@ impl Tally {
 }
 
 /// The seeds within which a planted bug has to be found.
-const WITHIN: u64 = 60;
+const WITHIN: u64 = 400;
 
 /// In which seed each planted bug was found; `None`: in none.
 pub fn found(kit: &Kit, mutant: Mutant) -> Option<(u64, String)> {
