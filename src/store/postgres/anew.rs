@@ -15,10 +15,6 @@ use crate::sync::ports::{
 
 #[async_trait]
 impl Anew for Postgres {
-    fn makes_anew(&self) -> bool {
-        true
-    }
-
     async fn candidates(
         &self,
         tenant: &TenantId,
