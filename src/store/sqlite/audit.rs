@@ -80,13 +80,16 @@ const CHECKS: &[(Fault, &str)] = &[
            AND rank IS NULL AND held = 0 AND (awaits IS NULL OR state <> 'waiting')
          GROUP BY tenant, partner",
     ),
-    // A cancel passes what is unclear in other chains of a patient's line; nothing else passes anything.
+    // A cancel passes what is unclear in other chains of a patient's line, and the cancels that wait for
+    // that; nothing else passes anything.
     (
         Fault::HeadWrong,
         "SELECT l.tenant, l.partner, count(*) FROM lane l JOIN job h ON h.seq = l.head
          WHERE EXISTS (SELECT 1 FROM job o WHERE o.tenant = l.tenant AND o.partner = l.partner
            AND o.lane = l.lane AND o.rank IS NOT NULL AND (o.rank, o.seq) < (h.rank, h.seq)
-           AND NOT (o.rank = 1 AND h.rank = 2 AND o.chain <> h.chain))
+           AND NOT (h.rank = 2 AND o.chain <> h.chain AND (o.rank = 1 OR (o.rank = 2 AND EXISTS (
+             SELECT 1 FROM job u WHERE u.tenant = o.tenant AND u.partner = o.partner AND u.lane = o.lane
+               AND u.rank = 1 AND u.chain = o.chain)))))
          GROUP BY l.tenant, l.partner",
     ),
     (

@@ -48,7 +48,9 @@ BEGIN
       JOIN job h ON h.tenant = l.tenant AND h.seq = l.head
     WHERE EXISTS (SELECT 1 FROM job o WHERE o.tenant = l.tenant AND o.partner = l.partner
       AND o.lane = l.lane AND o.rank IS NOT NULL AND (o.rank, o.seq) < (h.rank, h.seq)
-      AND NOT (o.rank = 1 AND h.rank = 2 AND o.chain <> h.chain))
+      AND NOT (h.rank = 2 AND o.chain <> h.chain AND (o.rank = 1 OR (o.rank = 2 AND EXISTS (
+        SELECT 1 FROM job u WHERE u.tenant = o.tenant AND u.partner = o.partner AND u.lane = o.lane
+          AND u.rank = 1 AND u.chain = o.chain)))))
     GROUP BY 1, 2;
   RETURN QUERY SELECT /* self-check */ j.tenant::text, j.partner::text, 'job-empty', count(*) FROM job j
     WHERE j.state <> 'parked'
