@@ -16,7 +16,7 @@ use crate::sync::reason::Reason;
 
 /// Bytes of a document: they go beside it, and it names them by their place, from 1.
 #[derive(Default)]
-struct Bytes(Vec<Vec<u8>>);
+pub(super) struct Bytes(pub(super) Vec<Vec<u8>>);
 
 impl Bytes {
     fn put(&mut self, bytes: Vec<u8>) -> usize {
@@ -24,7 +24,12 @@ impl Bytes {
         self.0.len()
     }
 
-    fn sealed(&mut self, bytes: &[u8]) -> usize {
+    /// How many bytes all of them are.
+    pub(super) fn size(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+
+    pub(super) fn sealed(&mut self, bytes: &[u8]) -> usize {
         self.put(seal(bytes))
     }
 }
@@ -33,7 +38,7 @@ impl Bytes {
 pub(super) fn work(a: &Admission) -> Work {
     let mut bytes = Bytes::default();
     let document = document(a, &mut bytes);
-    let size = bytes.0.iter().map(Vec::len).sum();
+    let size = bytes.size();
     Work::new(
         "SELECT outcome, status, body, newest FROM admit($1::text::jsonb, $2)",
         wish(a),
@@ -180,7 +185,8 @@ fn version(v: &NewVersion, bytes: &mut Bytes) -> Value {
     })
 }
 
-fn job(j: &NewJob, bytes: &mut Bytes) -> Value {
+/// A job as `job_put` reads it.
+pub(super) fn job(j: &NewJob, bytes: &mut Bytes) -> Value {
     let effects: Vec<Value> = j.effects.iter().map(|e| effect(e, bytes)).collect();
     json!({
         "id": j.id.as_str(), "partner": j.partner.as_str(), "lane": j.lane.0, "chain": j.chain.0,

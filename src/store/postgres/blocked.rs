@@ -12,14 +12,17 @@ use crate::sync::ports::{Blocker, JobView};
 use crate::sync::reason::Reason;
 
 /// Columns of [`glance`], of the view `any_job` named `j`; `$now` is the parameter that says the moment.
+/// Without one nobody asks what holds the job back.
 macro_rules! job_columns {
+    () => {
+        concat!(job_columns!(@facts), "'[]'")
+    };
     ($now:literal) => {
-        concat!(
-            "j.seq, j.id, j.partner, j.kind, j.record, j.version, j.purpose, j.state, j.reason, ",
-            "j.accepted, j.due, j.attempts, j.unsure, j.message, blocked_by(j, ",
-            $now,
-            ")::text"
-        )
+        concat!(job_columns!(@facts), "blocked_by(j, ", $now, ")::text")
+    };
+    (@facts) => {
+        "j.seq, j.id, j.partner, j.kind, j.record, j.version, j.purpose, j.state, j.reason, \
+         j.accepted, j.due, j.attempts, j.unsure, j.message, "
     };
 }
 pub(super) use job_columns;

@@ -11,8 +11,8 @@ use crate::clock::Time;
 use crate::ids::{JobId, PartnerId, TenantId};
 use crate::store::seal::seal;
 use crate::sync::ports::{
-    Anew, By, Desk, HoldView, JobFilter, JobPlace, JobSheet, JobView, LanePlace, LaneView, Page,
-    Steer, SteerView, StoreError,
+    By, Desk, HoldView, JobFilter, JobPlace, JobSheet, JobView, LanePlace, LaneView, Page, Steer,
+    SteerView, StoreError,
 };
 
 /// How partners were steered: partner, whether it is drained and done with that, and the last deed.
@@ -27,12 +27,12 @@ const HOLDS: &str = "SELECT client, partner, 'hold', who, why, since FROM stop W
    ORDER BY since LIMIT $2";
 
 impl Postgres {
-    async fn moment(&self, operation: &'static str) -> Result<Moment<'_>, StoreError> {
+    pub(super) async fn moment(&self, operation: &'static str) -> Result<Moment<'_>, StoreError> {
         self.readers.moment().await.map_err(|e| e.error(operation))
     }
 
     /// Ends a moment with what was found in it.
-    async fn over_with<T>(
+    pub(super) async fn over_with<T>(
         operation: &'static str,
         moment: Moment<'_>,
         found: Read<T>,
@@ -42,9 +42,6 @@ impl Postgres {
         Ok(found)
     }
 }
-
-/// Not yet: what people have made anew needs the embedded store.
-impl Anew for Postgres {}
 
 #[async_trait]
 impl Desk for Postgres {

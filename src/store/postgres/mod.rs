@@ -9,6 +9,7 @@
 //! fencing tokens, and the database's clock for leases. A reply is given only after the commit.
 
 mod admit;
+mod anew;
 mod bell;
 mod blocked;
 mod claim;
@@ -22,9 +23,11 @@ mod people;
 mod raw;
 mod read;
 mod readers;
+mod replay;
 mod report;
 mod rows;
 mod schema;
+mod second;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -19,6 +19,7 @@ const FUNCTIONS: &[&str] = &[
     include_str!("sql/admit.sql"),
     include_str!("sql/work.sql"),
     include_str!("sql/people.sql"),
+    include_str!("sql/anew.sql"),
     include_str!("sql/raws.sql"),
     include_str!("sql/keeping.sql"),
 ];

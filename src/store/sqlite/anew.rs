@@ -28,10 +28,6 @@ impl Owned {
 
 #[async_trait]
 impl Anew for Sqlite {
-    fn makes_anew(&self) -> bool {
-        true
-    }
-
     async fn candidates(
         &self,
         tenant: &TenantId,

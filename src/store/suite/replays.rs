@@ -11,14 +11,14 @@ use crate::sync::reason::Reason;
 
 const OBS: &str = "observation";
 
-fn at_ehr() -> JobFilter {
+pub(in crate::store) fn at_ehr() -> JobFilter {
     JobFilter {
         partner: Some(partner("ehr")),
         ..JobFilter::default()
     }
 }
 
-async fn begin(clinic: &Clinic<'_>, id: &str, filter: JobFilter) -> Begun {
+pub(in crate::store) async fn begin(clinic: &Clinic<'_>, id: &str, filter: JobFilter) -> Begun {
     let new = NewReplay {
         id: id.to_owned(),
         filter,
@@ -31,12 +31,12 @@ async fn begin(clinic: &Clinic<'_>, id: &str, filter: JobFilter) -> Begun {
     begun.expect("begin")
 }
 
-async fn seen(clinic: &Clinic<'_>, id: &str) -> Replay {
+pub(in crate::store) async fn seen(clinic: &Clinic<'_>, id: &str) -> Replay {
     let found = clinic.store.replay(&clinic.tenant, id).await;
     found.expect("replay").expect("it is there")
 }
 
-fn step(from: i64, to: i64, again: Vec<Again>, ended: bool) -> ReplayStep {
+pub(in crate::store) fn step(from: i64, to: i64, again: Vec<Again>, ended: bool) -> ReplayStep {
     ReplayStep {
         id: "R".to_owned(),
         from,
@@ -49,7 +49,7 @@ fn step(from: i64, to: i64, again: Vec<Again>, ended: bool) -> ReplayStep {
     }
 }
 
-fn make(source: &str, id: &str) -> Again {
+pub(in crate::store) fn make(source: &str, id: &str) -> Again {
     Again::Make {
         source: JobId::new(source),
         record: version(OBS, source, 1),
@@ -63,7 +63,7 @@ fn make(source: &str, id: &str) -> Again {
 }
 
 /// Three jobs: done, done, parked.
-async fn furnished(clinic: &Clinic<'_>) {
+pub(in crate::store) async fn furnished(clinic: &Clinic<'_>) {
     for id in ["a", "b", "c"] {
         clinic.one(OBS, id, job(id, "ehr")).await;
     }

@@ -84,7 +84,6 @@ pub async fn act(
     };
     if let Some(there) = there
         && house.settings.people.two_resolve
-        && house.store.makes_anew()
         && let Some(sheet) = house.store.job(tenant, job, now).await?
         && sheet.job.purpose == Purpose::NewRx
         && sheet.job.unsure

@@ -7,14 +7,9 @@ use super::*;
 use crate::clock::Time;
 use crate::ids::{JobId, TenantId};
 
-/// What people have made anew. A store that cannot says so by failing.
+/// What people have made anew.
 #[async_trait]
 pub trait Anew: Send + Sync {
-    /// Whether this store can.
-    fn makes_anew(&self) -> bool {
-        false
-    }
-
     /// Jobs that fit, in accepted order, after one place up to another, at most `limit`; and the place up
     /// to which they were looked at, which is past the first one as long as there is more.
     async fn candidates(

@@ -83,21 +83,18 @@ pub(super) async fn status(
     if !answer::wants_page(&headers) {
         let mut out = shown.json();
         let store = &doors.house.store;
-        if store.makes_anew() {
-            let said = |e| store_said(&e);
-            let running = store.replays(&caller.tenant, REPLAYS_SHOWN).await;
-            let open =
-                |r: &Replay| matches!(r.state, ReplayState::Running | ReplayState::Cancelling);
-            let running = running.map_err(said)?;
-            let running: Vec<_> = running
-                .iter()
-                .filter(|r| open(r))
-                .map(replays::shown)
-                .collect();
-            let proposals = store.proposals(&caller.tenant, REPLAYS_SHOWN).await;
-            out["replays"] = json!(running);
-            out["proposals"] = json!(proposals.map_err(said)?);
-        }
+        let said = |e| store_said(&e);
+        let running = store.replays(&caller.tenant, REPLAYS_SHOWN).await;
+        let open = |r: &Replay| matches!(r.state, ReplayState::Running | ReplayState::Cancelling);
+        let running = running.map_err(said)?;
+        let running: Vec<_> = running
+            .iter()
+            .filter(|r| open(r))
+            .map(replays::shown)
+            .collect();
+        let proposals = store.proposals(&caller.tenant, REPLAYS_SHOWN).await;
+        out["replays"] = json!(running);
+        out["proposals"] = json!(proposals.map_err(said)?);
         return Ok(answer::json(StatusCode::OK, &out));
     }
     let every = view

@@ -126,7 +126,6 @@ pub(in super::super) async fn dry_run(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    super::second::can(&doors)?;
     let asked: Asked = form(&doors, request).await?;
     let filter = filter(&doors, &caller, &asked).await?;
     let run = replay::dry_run(&doors.acceptor, &caller.tenant, &filter, asked.rate_per_s)
@@ -143,7 +142,6 @@ pub(in super::super) async fn begin(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    super::second::can(&doors)?;
     let asked: Asked = form(&doors, request).await?;
     if asked.why.trim().is_empty() {
         return Err(problem(
@@ -207,7 +205,6 @@ pub(in super::super) async fn list(
     caller: Caller,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Read, Right::Operate])?;
-    super::second::can(&doors)?;
     let found = doors
         .house
         .store
@@ -225,7 +222,6 @@ pub(in super::super) async fn one(
     Path(id): Path<String>,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Read, Right::Operate])?;
-    super::second::can(&doors)?;
     let found = doors
         .house
         .store
@@ -245,7 +241,6 @@ pub(in super::super) async fn cancel(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    super::second::can(&doors)?;
     let said: super::Why = form(&doors, request).await?;
     let why = said.why();
     let by = By {

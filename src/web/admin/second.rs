@@ -34,20 +34,6 @@ pub(super) fn proposed(page: bool, proposal: &str) -> Answer {
     )
 }
 
-/// Goes on only with a store that can.
-pub(super) fn can(doors: &Doors) -> Result<(), Answer> {
-    if doors.house.store.makes_anew() {
-        return Ok(());
-    }
-    let issue = Issue::error(
-        "not-supported",
-        "store",
-        "",
-        "this store cannot do that yet",
-    );
-    Err(answer::issues(StatusCode::NOT_IMPLEMENTED, &[issue]))
-}
-
 fn refused(refused: Refused) -> Answer {
     let status = match refused {
         Refused::NoJob => StatusCode::NOT_FOUND,
@@ -84,7 +70,6 @@ pub(in super::super) async fn reroute(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    can(&doors)?;
     let asked: Where = form(&doors, request).await?;
     let why = why(&asked.why)?;
     let by = By {
@@ -122,7 +107,6 @@ pub(in super::super) async fn edit(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    can(&doors)?;
     let asked: Mend = form(&doors, request).await?;
     let why = why(&asked.why)?;
     let by = By {
@@ -165,7 +149,6 @@ pub(in super::super) async fn decide(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
-    can(&doors)?;
     let page = answer::wants_page(request.headers());
     let said: Why = form(&doors, request).await?;
     let conflict = || {

@@ -12,8 +12,8 @@ use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
     Act, Admission, Admitted, Anew, By, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given,
-    JobSheet, Keep, NewRaw, RawState, Received, Refusal, Report, Reported, ResourceRow, Restored,
-    Status, Steer, Store, StoreError, StoredRaw, StoredVersion, Story,
+    JobSheet, Keep, NewRaw, RawState, Received, Refusal, Replay, Report, Reported, ResourceRow,
+    Restored, Status, Steer, Store, StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
 
@@ -41,7 +41,12 @@ fn no<T>(operation: &'static str) -> Result<T, StoreError> {
     })
 }
 
-impl Anew for Fixed {}
+#[async_trait]
+impl Anew for Fixed {
+    async fn replays(&self, _: &TenantId, _: usize) -> Result<Vec<Replay>, StoreError> {
+        Ok(Vec::new())
+    }
+}
 
 #[async_trait]
 impl Desk for Fixed {

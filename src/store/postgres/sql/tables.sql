@@ -194,7 +194,7 @@ CREATE TABLE stop (
   tenant text COLLATE "C" NOT NULL, client text COLLATE "C" NOT NULL, partner text COLLATE "C" NOT NULL,
   who text COLLATE "C" NOT NULL, why bytea NOT NULL, since bigint NOT NULL,
   PRIMARY KEY (tenant, client, partner));
--- What people did to a partner or a patient: about says to which.
+-- What people did to a partner, a patient, a replay: about says to which.
 CREATE TABLE deed (
   tenant text COLLATE "C" NOT NULL, about text COLLATE "C" NOT NULL, n bigint GENERATED ALWAYS AS IDENTITY,
   what text COLLATE "C" NOT NULL, who text COLLATE "C" NOT NULL, why bytea NOT NULL, at bigint NOT NULL,
@@ -205,3 +205,22 @@ CREATE TABLE made (
   how text COLLATE "C" NOT NULL, replay text COLLATE "C",
   PRIMARY KEY (tenant, job));
 CREATE INDEX made_source ON made (tenant, source);
+CREATE INDEX made_replay ON made (tenant, replay, job) WHERE replay IS NOT NULL;
+-- Replays. cursor: the seq up to which jobs were looked at, of those up to upto. next: not before.
+CREATE TABLE replay (
+  tenant text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, filter text COLLATE "C" NOT NULL,
+  state text COLLATE "C" NOT NULL, rate integer NOT NULL, cursor bigint NOT NULL, upto bigint NOT NULL,
+  made bigint NOT NULL, retried bigint NOT NULL, skipped text COLLATE "C" NOT NULL,
+  who text COLLATE "C" NOT NULL, why bytea NOT NULL, begun bigint NOT NULL, changed bigint NOT NULL,
+  next bigint NOT NULL,
+  PRIMARY KEY (tenant, id)) WITH (fillfactor = 50);
+CREATE INDEX replay_next ON replay (next) WHERE state IN ('running', 'cancelling');
+CREATE INDEX replay_begun ON replay (tenant, begun DESC, id);
+-- What one person proposed and another has to confirm. body: what exactly, sealed.
+CREATE TABLE proposal (
+  tenant text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, what text COLLATE "C" NOT NULL,
+  about text COLLATE "C" NOT NULL, body bytea NOT NULL, who text COLLATE "C" NOT NULL,
+  why bytea NOT NULL, at bigint NOT NULL, state text COLLATE "C" NOT NULL,
+  second text COLLATE "C", decided bigint,
+  PRIMARY KEY (tenant, id));
+CREATE INDEX proposal_open ON proposal (tenant, at, id) WHERE state = 'open';

@@ -15,6 +15,7 @@ mod races;
 
 mod conforms {
     crate::store::suite::conformance!(crate::store::postgres::tests::fresh);
+    crate::store::suite::conformance!(anew crate::store::postgres::tests::fresh);
 }
 
 use std::sync::OnceLock;

@@ -8,8 +8,9 @@ use super::{Postgres, Settings, block_on, database, node, settings};
 use crate::clock::Time;
 use crate::store::postgres::Way;
 use crate::store::suite::make::{Clinic, at, draft, ids, job, lease, partner, settles};
+use crate::store::suite::replays;
 use crate::sync::job::State;
-use crate::sync::ports::{ClaimRequest, Reported, Store, StoreError};
+use crate::sync::ports::{Anew, Begun, ClaimRequest, Reported, Store, StoreError};
 use crate::sync::reason::Reason;
 
 /// A node whose leases go by the database's clock, as in earnest.
@@ -234,4 +235,35 @@ async fn what_was_acknowledged_survives_the_servers_immediate_stop() {
         refused > 0 || accepted.len() > 600,
         "it was stopped under load"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_of_a_replay_is_done_by_one_node() {
+    let Some(database) = database() else { return };
+    let nodes = [node(&database), node(&database)];
+    let clinics = [Clinic::of(&nodes[0]), Clinic::of(&nodes[1])];
+    let t = &clinics[0].tenant;
+    replays::furnished(&clinics[0]).await;
+    let (one, other) = tokio::join!(
+        replays::begin(&clinics[0], "R", replays::at_ehr()),
+        replays::begin(&clinics[1], "R", replays::at_ehr())
+    );
+    let new = [one, other].map(|b| matches!(b, Begun::New(_)));
+    assert!(new[0] != new[1], "begun once: {new:?}");
+    // Each has looked at the same jobs, and made jobs of its own of them.
+    for (from, source) in [(0, "a"), (1, "b")] {
+        let step = |node: &str| {
+            let made = replays::make(source, &format!("{source}-{node}"));
+            replays::step(from, from + 1, vec![made], false)
+        };
+        let (one, other) = tokio::join!(
+            nodes[0].replay_step(t, step("one")),
+            nodes[1].replay_step(t, step("other"))
+        );
+        let done = [one, other].map(|d| d.expect("a step"));
+        assert!(done[0] != done[1], "done once: {done:?}");
+    }
+    let end = replays::seen(&clinics[1], "R").await;
+    assert_eq!((end.cursor, end.made), (2, 2));
+    clinics[0].adds_up().await;
 }

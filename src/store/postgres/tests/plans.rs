@@ -119,7 +119,7 @@ async fn every_statement_goes_by_an_index() {
     suite::tenants::no_method_reaches_another_tenant(&store).await;
     drop(store);
     let mut seen = plans(&cluster.log()[from..]);
-    for n in 0..8 {
+    for n in 0..13 {
         let database = watched(cluster, template(cluster));
         let from = cluster.log().len();
         let store = node(&database);
@@ -131,6 +131,11 @@ async fn every_statement_goes_by_an_index() {
             4 => suite::prescriptions::an_answer_that_came_first_counts(&store).await,
             5 => suite::consent::a_consent_that_came_meanwhile_is_not_missed(&store).await,
             6 => suite::work::a_probe_ends_what_it_was_asked_about(&store).await,
+            7 => suite::replays::candidates_come_in_accepted_order(&store).await,
+            8 => suite::replays::a_replay_is_begun_once_and_a_step_done_once(&store).await,
+            9 => suite::replays::a_stopped_replay_takes_back_what_was_never_tried(&store).await,
+            10 => suite::second::one_proposes_and_another_confirms_once(&store).await,
+            11 => suite::second::a_job_stands_in_for_what_has_not_moved(&store).await,
             _ => suite::shown::old_keys_are_dropped_and_nothing_else(&store).await,
         }
         seen.extend(plans(&cluster.log()[from..]));
