@@ -290,6 +290,49 @@ async fn two_gateways_share_the_work_and_one_may_die_or_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_gateways_step_one_replay_and_make_each_job_once() {
+    let Some(cluster) = Cluster::shared() else {
+        return;
+    };
+    let database = cluster.database(None);
+    let site = Site::new("replays", database.address(), Some(database)).await;
+    let (one, other) = tokio::join!(site.node("one"), site.node("other"));
+    for client in 0..4 {
+        assert!(site.accepts(&one, client, 1).await);
+    }
+    let done = "SELECT count(*) FROM job_ended WHERE state = 'done'";
+    until("all is delivered", async || site.sql(done) == "4").await;
+    let begin = || {
+        Ask {
+        method: reqwest::Method::POST,
+        url: reqwest::Url::parse(&format!("{}/replays", one.url)).expect("an address"),
+        headers: Vec::new(),
+        body: Some((
+            "application/json",
+            json!({"id": "R-1", "partner": "ehr", "rate_per_s": 2, "why": "they restored a backup"})
+                .to_string()
+                .into_bytes(),
+        )),
+    }
+    };
+    for status in [202, 200] {
+        let heard = site.http.send(begin(), BEGIN).await.expect("an answer");
+        assert_eq!(heard.status, status);
+    }
+    until("it is through", async || {
+        site.get(&other, "/replays/R-1").await.1["state"] == "done"
+    })
+    .await;
+    let (_, end) = site.get(&other, "/replays/R-1").await;
+    assert_eq!((&end["made"], &end["skipped"]), (&json!(4), &json!({})));
+    until("all is delivered again", async || site.sql(done) == "8").await;
+    assert_eq!(site.sql("SELECT count(DISTINCT source) FROM made"), "4");
+    assert_eq!(site.ehr.of_type("Patient").len(), 4, "they are the same");
+    let (_, page) = site.get(&other, "/status").await;
+    assert_eq!(page["adds_up"], json!(true));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_hangs_past_its_lease_and_comes_back_writes_nothing() {
     let Some(cluster) = Cluster::shared() else {
         return;
