@@ -1,6 +1,6 @@
-//! The deterministic simulation at length: thousands of seeds, one line at the end.
+//! The deterministic simulation at length: a thousand seeds or more, one line at the end.
 //!
-//!     cargo test --profile measure --test simulation                    2000 seeds from 1
+//!     cargo test --profile measure --test simulation                    1000 seeds from 1
 //!     cargo test --profile measure --test simulation -- 500 9000        500 seeds from 9000
 //!     cargo test --profile measure --test simulation -- seed 4711       one seed, with its steps
 //!     cargo test --profile measure --test simulation -- mutants         every planted bug is found
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use sim::{Kit, Mutant, Tally};
 
 /// Seeds of an ordinary run.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 1000;
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args()

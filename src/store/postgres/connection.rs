@@ -174,7 +174,8 @@ fn session(settings: &Settings) -> String {
     format!(
         "SET search_path = fhir_gateway; SET statement_timeout = {ms}; SET lock_timeout = {};
          SET idle_in_transaction_session_timeout = {ms}; SET default_transaction_isolation = 'read committed';
-         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+         SET enable_sort = off; SET jit = off;
          SET client_min_messages = warning; SET default_transaction_read_only = off;
          SELECT set_config('synchronous_commit', 'on', false)
            WHERE current_setting('synchronous_commit') = 'off'",

@@ -138,7 +138,7 @@ impl Moment<'_> {
     pub(super) async fn at_leisure(&mut self) -> Result<(), Failure> {
         self.most = LEISURE;
         let sql = format!(
-            "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on;
+            "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_sort = on;
              SET LOCAL enable_mergejoin = on; SET LOCAL statement_timeout = {}",
             LEISURE.as_millis()
         );

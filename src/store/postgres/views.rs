@@ -257,8 +257,8 @@ async fn partners(moment: &mut Moment<'_>, tenant: &str) -> Read<Vec<PartnerView
         "SELECT partner, state, n FROM count WHERE tenant = $1 AND state <> 'made'";
     const PAUSES: &str = "SELECT partner, paused_until, pause_reason, last_success FROM partner
        WHERE tenant = $1";
-    const OLDEST: &str = "SELECT min(accepted) FROM job WHERE tenant = $1 AND partner = $2
-       AND state <> 'parked'";
+    const OLDEST: &str = "SELECT accepted FROM job WHERE tenant = $1 AND partner = $2
+       AND state <> 'parked' ORDER BY accepted LIMIT 1";
     const TRIED: &str = "SELECT partner, count(*) FILTER (WHERE attempts > 0),
          count(*) FILTER (WHERE held) FROM job
        WHERE tenant = $1 AND state = 'waiting' AND (attempts > 0 OR held) GROUP BY partner";
