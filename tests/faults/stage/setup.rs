@@ -81,7 +81,7 @@ impl Setup {
         };
         let mut text = format!(
             "[server]\nlisten = \"{}\"\ndrain_ms = 2000\n[store]\n{store}\nfree_mb_min = 1\n\
-             [log]\nfilter = \"info\"\n[audit]\nevery_s = 10\ngrace_s = 86400\n\
+             [log]\nfilter = \"info\"\n[people]\ntwo_resolve = false\n[audit]\nevery_s = 10\ngrace_s = 86400\n\
              [delivery]\nnode = \"node-{node}\"\nlease_s = {}\npoll_ms = 50\ncancel_silence_s = 86400\n\
              [retry]\nschedule_s = {:?}\noverload_s = 1\noutage_s = 1\nask_every_s = 0\nasks_max = 500\n\
              [[tenants]]\nid = \"clinic\"\nbase = \"https://clinic.example\"\nzone = \"America/New_York\"\n\
