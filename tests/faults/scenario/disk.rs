@@ -196,6 +196,8 @@ pub(crate) async fn copies(run: Run) -> Outcome {
         found.extend(check(&evidence));
         let wal = std::fs::read(folder.join("kept-wal")).expect("a log");
         let safe = committed(&wal);
+        let shm = std::fs::read(folder.join("kept-shm")).expect("its index");
+        let filled = backfilled(&wal, &shm).min(wal.len());
         for _ in 0..3 {
             let cut = random.usize(safe.min(wal.len())..=wal.len());
             recover(&folder, &wal, cut, &mut random);
@@ -203,8 +205,9 @@ pub(crate) async fn copies(run: Run) -> Outcome {
             after.sent.clone_from(&evidence.sent);
             opened += 1;
             found.extend(check(&after));
-            // And anywhere: fewer commits, but whole ones, and the first ones.
-            let cut = random.usize(0..=wal.len());
+            // And anywhere behind what is in the database already (that much of the log was synced before):
+            // fewer commits, but whole ones, and the first ones.
+            let cut = random.usize(filled..=wal.len());
             recover(&folder, &wal, cut, &mut random);
             let mut after = stage_of(&folder);
             let sent = |name: &crate::check::Name| Sent {
@@ -227,15 +230,27 @@ pub(crate) async fn copies(run: Run) -> Outcome {
     stage.finish(90 * SECOND, found).await
 }
 
+/// How much of a log a checkpoint has begun to copy into the database: SQLite's index of the log says so
+/// (walformat, `nBackfillAttempted` at byte 128, `nBackfill` at byte 96; the machine's byte order).
+fn backfilled(wal: &[u8], shm: &[u8]) -> usize {
+    let at = |bytes: &[u8], n: usize| -> Option<[u8; 4]> { bytes.get(n..n + 4)?.try_into().ok() };
+    let frames = |n| at(shm, n).map_or(0, u32::from_ne_bytes);
+    let page = at(wal, 8).map_or(0, u32::from_be_bytes);
+    let frames = usize::try_from(frames(96).max(frames(128))).expect("a length");
+    32 + frames * (24 + usize::try_from(page).expect("a length"))
+}
+
 /// Copies database and log; the log once more, to be cut from.
 fn copy(database: &Path, folder: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");
     let wal = database.with_extension("db-wal");
+    let shm = database.with_extension("db-shm");
     for (from, to) in [
         (database, "gateway.db"),
         (database, "kept"),
         (&wal, "gateway.db-wal"),
         (&wal, "kept-wal"),
+        (&shm, "kept-shm"),
     ] {
         std::fs::copy(from, folder.join(to)).expect("a copy");
     }
