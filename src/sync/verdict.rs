@@ -35,6 +35,20 @@ impl Verdict {
             Verdict::Unsure => "unsure",
         }
     }
+
+    /// The verdict of a stored word; of one that this program does not know, `Unsure`.
+    #[must_use]
+    pub fn parse(word: &str) -> Verdict {
+        [
+            Verdict::Accepted,
+            Verdict::Pending,
+            Verdict::Refused,
+            Verdict::Busy,
+        ]
+        .into_iter()
+        .find(|v| v.as_str() == word)
+        .unwrap_or(Verdict::Unsure)
+    }
 }
 
 /// Whom a failure is charged to (architecture, invariant 11).

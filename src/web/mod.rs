@@ -51,8 +51,7 @@ use crate::sync::accept::Acceptor;
 use crate::sync::house::{House, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::intake::Intake;
-use crate::sync::people;
-use crate::sync::ports::Status;
+use crate::sync::ports::{PartnerView, Status};
 pub use access::{Right, Token, TokenHash};
 pub use server::{Bounds, serve};
 
@@ -128,7 +127,7 @@ impl Doors {
         let mut status = status.map_err(|e| health::store_said(&e))?;
         for (of, partner) in house.partners.keys() {
             if of == tenant && !status.partners.iter().any(|p| p.partner == *partner) {
-                status.partners.push(people::unused(partner));
+                status.partners.push(PartnerView::unused(partner));
             }
         }
         status.partners.sort_by(|a, b| a.partner.cmp(&b.partner));

@@ -15,10 +15,8 @@ use super::{Postgres, read};
 use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 use crate::store::seal::seal;
-use crate::sync::ports::{Audited, Fault, Finding, Keep, Restored, StoreError};
+use crate::sync::ports::{Audited, Fault, Finding, KEYS_KEPT, Keep, Restored, StoreError};
 
-/// How long an idempotency key is kept (contracts section 1).
-const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Idempotency keys dropped in one go, at most.
 const PRUNED_MAX: i64 = 10_000;
 /// Tables whose bodies go, by the words of `bodies_go`.
@@ -53,16 +51,7 @@ pub(super) async fn look(
             n: rows::number(&row, 3)?,
         });
     }
-    found.sort();
-    // Two checks may name one fault.
-    found.dedup_by(|b, a| {
-        let same = (&a.tenant, &a.partner, a.fault) == (&b.tenant, &b.partner, b.fault);
-        if same {
-            a.n += b.n;
-        }
-        same
-    });
-    Ok(found)
+    Ok(Finding::gathered(found))
 }
 
 /// The call that remembers what was found, and since when.

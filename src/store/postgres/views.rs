@@ -12,7 +12,7 @@ use super::rows::{self, Read, get, version_columns};
 use crate::clock::Time;
 use crate::ids::{PartnerId, RawId, TenantId};
 use crate::store::issues;
-use crate::sync::job::{State, VersionRef};
+use crate::sync::job::VersionRef;
 use crate::sync::ports::{
     Denial, EffectView, JobView, PartnerView, Refusal, Status, Story, TryView, Unmatched,
 };
@@ -58,25 +58,13 @@ pub(super) async fn tries(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Re
                 asked: get(row, 1)?,
                 started: rows::time(row, 2)?,
                 took_ms: rows::number(row, 3)? / 1000,
-                verdict: verdict(get(row, 4)?),
+                verdict: Verdict::parse(get(row, 4)?),
                 reason: rows::reason(row, 5)?.unwrap_or(Reason::Unclear),
                 status: rows::status(row, 6)?,
                 answer_bytes: rows::number(row, 7)?,
             })
         })
         .collect()
-}
-
-fn verdict(word: &str) -> Verdict {
-    [
-        Verdict::Accepted,
-        Verdict::Pending,
-        Verdict::Refused,
-        Verdict::Busy,
-    ]
-    .into_iter()
-    .find(|v| v.as_str() == word)
-    .unwrap_or(Verdict::Unsure)
 }
 
 pub(super) fn denial(row: &Row) -> Read<Denial> {
@@ -263,15 +251,7 @@ async fn partners(moment: &mut Moment<'_>, tenant: &str) -> Read<Vec<PartnerView
          count(*) FILTER (WHERE held) FROM job
        WHERE tenant = $1 AND state = 'waiting' AND (attempts > 0 OR held) GROUP BY partner";
     let mut all: BTreeMap<String, PartnerView> = BTreeMap::new();
-    let view = |name: &str| PartnerView {
-        partner: PartnerId::new(name),
-        jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
-        retrying: 0,
-        held: 0,
-        oldest: None,
-        paused: None,
-        last_success: None,
-    };
+    let view = |name: &str| PartnerView::unused(&PartnerId::new(name));
     for row in moment.rows(COUNTS, &[&tenant]).await? {
         let name: &str = get(&row, 0)?;
         let entry = all.entry(name.to_owned()).or_insert_with(|| view(name));

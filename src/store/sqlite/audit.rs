@@ -149,16 +149,7 @@ pub(super) fn look(
         }
     }
     found.extend(forgotten(connection, now)?);
-    found.sort();
-    // Two checks may name one fault.
-    found.dedup_by(|b, a| {
-        let same = (&a.tenant, &a.partner, a.fault) == (&b.tenant, &b.partner, b.fault);
-        if same {
-            a.n += b.n;
-        }
-        same
-    });
-    Ok(found)
+    Ok(Finding::gathered(found))
 }
 
 /// Lanes that are held back although nothing holds their heads back: whoever took the obstacle away did

@@ -167,13 +167,7 @@ fn take(
 }
 
 fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Claimed> {
-    let effects = connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
-            rows::EFFECT
-        ))?
-        .query_map(params![tenant, seq], rows::effect)?
-        .collect::<rusqlite::Result<_>>()?;
+    let effects = jobs::effects(connection, tenant, seq)?;
     connection
         .prepare_cached(
             "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,

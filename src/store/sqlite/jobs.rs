@@ -7,7 +7,7 @@ use super::lanes::{self, Lane, Standing};
 use super::rows::{self, int};
 use super::seal::seal;
 use super::versions::total;
-use crate::sync::job::{NewEffect, NewJob, Purpose, Reach, State, VersionRef};
+use crate::sync::job::{Effect, NewEffect, NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
 
 /// A job, as far as moving it cares.
@@ -97,6 +97,19 @@ impl Place {
     /// Its seq, or that of the oldest unsent job whose place it took.
     pub(super) fn since(&self) -> i64 {
         self.succeeds.map_or(self.seq, |s| s.min(self.seq))
+    }
+
+    /// Whether a later job of its record at its partner stands or has arrived, cancels too.
+    pub(super) fn has_newer(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM job WHERE tenant = ?1 AND partner = ?2 AND kind = ?3 AND record = ?4
+                   AND state IN ('waiting', 'sending', 'asking', 'parked', 'done') AND seq > ?5)",
+            )?
+            .query_row(
+                params![self.tenant, self.partner, self.kind, self.record, self.seq],
+                |r| r.get(0),
+            )
     }
 
     /// Whether others wait for it to arrive.
@@ -389,6 +402,21 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
     lanes::counted(connection, lane, i64::from(rank.is_some()))?;
     lanes::refresh(connection, lane, b.now)?;
     merges_look_again(connection, lane, b.client, b.now)
+}
+
+/// The effects of a job, in order.
+pub(super) fn effects(
+    connection: &Connection,
+    tenant: &str,
+    job: i64,
+) -> rusqlite::Result<Vec<Effect>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
+            rows::EFFECT
+        ))?
+        .query_map(params![tenant, job], rows::effect)?
+        .collect()
 }
 
 fn put_effect(

@@ -11,10 +11,8 @@ use rusqlite::{Connection, params};
 
 use super::seal::seal;
 use crate::clock::Time;
-use crate::sync::ports::Keep;
+use crate::sync::ports::{KEYS_KEPT, Keep};
 
-/// How long an idempotency key is kept (contracts section 1).
-const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Rows dropped in one go, at most, so that nobody waits long for the writer.
 const DROPPED_MAX: i64 = 10_000;
 /// Rows of a table looked at in one go.

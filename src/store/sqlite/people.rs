@@ -142,24 +142,7 @@ fn not_there(connection: &Connection, place: &Place) -> rusqlite::Result<Outcome
 /// Whether a later job of the record, at the partner, stands or has arrived: then the older content
 /// must not follow it. A cancel is not content.
 fn newer(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
-    if place.purpose == Purpose::Cancel {
-        return Ok(false);
-    }
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM job WHERE tenant = ?1 AND partner = ?2 AND kind = ?3 AND record = ?4
-               AND state IN ('waiting', 'sending', 'asking', 'parked', 'done') AND seq > ?5)",
-        )?
-        .query_row(
-            params![
-                place.tenant,
-                place.partner,
-                place.kind,
-                place.record,
-                place.seq
-            ],
-            |r| r.get(0),
-        )
+    Ok(place.purpose != Purpose::Cancel && place.has_newer(connection)?)
 }
 
 const fn word(act: Act) -> &'static str {

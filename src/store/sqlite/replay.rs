@@ -216,13 +216,7 @@ pub(super) fn whole(
         return Ok(None);
     };
     let seq = whole.job.seq;
-    whole.effects = connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
-            rows::EFFECT
-        ))?
-        .query_map(params![tenant, seq], rows::effect)?
-        .collect::<rusqlite::Result<_>>()?;
+    whole.effects = jobs::effects(connection, tenant, seq)?;
     let (unsure, refused): (bool, bool) = connection
         .prepare_cached(
             "SELECT ifnull(max(verdict = 'unsure'), 0), ifnull(max(verdict = 'refused'), 0) FROM attempt
@@ -231,25 +225,6 @@ pub(super) fn whole(
         .query_row(params![tenant, seq], |r| Ok((r.get(0)?, r.get(1)?)))?;
     (whole.ever_unsure, whole.ever_refused) = (unsure || whole.job.unsure, refused);
     Ok(Some(whole))
-}
-
-/// Whether a later job of the record at the partner stands or has arrived, cancels too.
-fn newer(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM job WHERE tenant = ?1 AND partner = ?2 AND kind = ?3 AND record = ?4
-               AND state IN ('waiting', 'sending', 'asking', 'parked', 'done') AND seq > ?5)",
-        )?
-        .query_row(
-            params![
-                place.tenant,
-                place.partner,
-                place.kind,
-                place.record,
-                place.seq
-            ],
-            |r| r.get(0),
-        )
 }
 
 /// Notes that a person made a job of another.
@@ -298,7 +273,7 @@ pub(super) fn step(
                     *skipped.entry("moved".to_owned()).or_default() += 1;
                     continue;
                 };
-                if newer(connection, &place)? {
+                if place.has_newer(connection)? {
                     *skipped.entry("newer".to_owned()).or_default() += 1;
                     continue;
                 }

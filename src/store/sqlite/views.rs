@@ -10,7 +10,7 @@ use super::read;
 use super::rows::{self, int};
 use crate::clock::Time;
 use crate::ids::{PartnerId, RawId, TenantId};
-use crate::sync::job::{EffectKind, State};
+use crate::sync::job::EffectKind;
 use crate::sync::ports::{
     EffectView, JobView, PartnerView, Refusal, Status, Story, TryView, Unmatched,
 };
@@ -58,25 +58,13 @@ pub(super) fn tries(
                 asked: r.get(1)?,
                 started: rows::time(r, 2)?,
                 took_ms: rows::number(r, 3)? / 1000,
-                verdict: verdict(r.get_ref(4)?.as_str()?),
+                verdict: Verdict::parse(r.get_ref(4)?.as_str()?),
                 reason: rows::reason(r, 5)?.unwrap_or(Reason::Unclear),
                 status: r.get(6)?,
                 answer_bytes: rows::number(r, 7)?,
             })
         })?
         .collect()
-}
-
-fn verdict(word: &str) -> Verdict {
-    [
-        Verdict::Accepted,
-        Verdict::Pending,
-        Verdict::Refused,
-        Verdict::Busy,
-    ]
-    .into_iter()
-    .find(|v| v.as_str() == word)
-    .unwrap_or(Verdict::Unsure)
 }
 
 /// The whole story of a record.
@@ -245,15 +233,7 @@ fn worth_a_look(
 
 fn partners(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<PartnerView>> {
     let mut all: BTreeMap<String, PartnerView> = BTreeMap::new();
-    let view = |name: &str| PartnerView {
-        partner: PartnerId::new(name),
-        jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
-        retrying: 0,
-        held: 0,
-        oldest: None,
-        paused: None,
-        last_success: None,
-    };
+    let view = |name: &str| PartnerView::unused(&PartnerId::new(name));
     let mut counts =
         connection.prepare_cached("SELECT partner, state, n FROM count WHERE tenant = ?1")?;
     let mut found = counts.query([tenant])?;

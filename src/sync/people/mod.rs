@@ -14,7 +14,7 @@ pub mod second;
 use serde::Serialize;
 
 pub(in crate::sync) use partners::again;
-pub use partners::{PartnerState, overview, probe, unused};
+pub use partners::{PartnerState, overview, probe};
 pub use reroute::reroute;
 
 /// Limits of what people set going, each a key of the config.

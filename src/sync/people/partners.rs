@@ -8,7 +8,6 @@ use serde::Serialize;
 use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::house::House;
-use crate::sync::job::State;
 use crate::sync::ports::{By, DeedView, PartnerView, Steer, StoreError};
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Verdict};
@@ -37,7 +36,7 @@ pub async fn overview(
     let mut views = house.store.status(tenant, now, 1).await?.partners;
     for (of, partner) in house.partners.keys() {
         if of == tenant && !views.iter().any(|v| v.partner == *partner) {
-            views.push(unused(partner));
+            views.push(PartnerView::unused(partner));
         }
     }
     views.sort_by(|a, b| a.partner.cmp(&b.partner));
@@ -57,20 +56,6 @@ pub async fn overview(
             }
         })
         .collect())
-}
-
-/// A partner that has had no job.
-#[must_use]
-pub fn unused(partner: &PartnerId) -> PartnerView {
-    PartnerView {
-        partner: partner.clone(),
-        jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
-        retrying: 0,
-        held: 0,
-        oldest: None,
-        paused: None,
-        last_success: None,
-    }
 }
 
 /// Asks a partner now whether it is there, by a read that carries no patient. A pause by outage ends if

@@ -18,16 +18,10 @@ pub trait Anew: Send + Sync {
         filter: &JobFilter,
         span: (i64, i64),
         limit: usize,
-    ) -> Result<(Vec<Candidate>, i64), StoreError> {
-        let _ = (tenant, filter, span, limit);
-        none("candidates")
-    }
+    ) -> Result<(Vec<Candidate>, i64), StoreError>;
 
     /// One job with its bytes.
-    async fn whole(&self, tenant: &TenantId, job: &JobId) -> Result<Option<WholeJob>, StoreError> {
-        let _ = (tenant, job);
-        none("whole")
-    }
+    async fn whole(&self, tenant: &TenantId, job: &JobId) -> Result<Option<WholeJob>, StoreError>;
 
     /// Begins a replay, once: of the jobs that there are now.
     async fn replay_begin(
@@ -36,34 +30,19 @@ pub trait Anew: Send + Sync {
         new: NewReplay,
         by: By<'_>,
         now: Time,
-    ) -> Result<Begun, StoreError> {
-        let _ = (tenant, new, by, now);
-        none("replay_begin")
-    }
+    ) -> Result<Begun, StoreError>;
 
     /// One replay.
-    async fn replay(&self, tenant: &TenantId, id: &str) -> Result<Option<Replay>, StoreError> {
-        let _ = (tenant, id);
-        none("replay")
-    }
+    async fn replay(&self, tenant: &TenantId, id: &str) -> Result<Option<Replay>, StoreError>;
 
     /// Replays, newest first, at most `limit`.
-    async fn replays(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Replay>, StoreError> {
-        let _ = (tenant, limit);
-        none("replays")
-    }
+    async fn replays(&self, tenant: &TenantId, limit: usize) -> Result<Vec<Replay>, StoreError>;
 
     /// Replays of all tenants whose next step is due.
-    async fn replays_due(&self, now: Time) -> Result<Vec<(TenantId, Replay)>, StoreError> {
-        let _ = now;
-        Ok(Vec::new())
-    }
+    async fn replays_due(&self, now: Time) -> Result<Vec<(TenantId, Replay)>, StoreError>;
 
     /// Carries out a step; `false` if another did, or the replay does not run.
-    async fn replay_step(&self, tenant: &TenantId, step: ReplayStep) -> Result<bool, StoreError> {
-        let _ = (tenant, step);
-        none("replay_step")
-    }
+    async fn replay_step(&self, tenant: &TenantId, step: ReplayStep) -> Result<bool, StoreError>;
 
     /// Stops a running replay; `false` if none of that id runs.
     async fn replay_stop(
@@ -72,16 +51,10 @@ pub trait Anew: Send + Sync {
         id: &str,
         by: By<'_>,
         now: Time,
-    ) -> Result<bool, StoreError> {
-        let _ = (tenant, id, by, now);
-        none("replay_stop")
-    }
+    ) -> Result<bool, StoreError>;
 
     /// Cancels some of what a stopped replay made and was never tried; when none is left, the replay ends.
-    async fn replay_sweep(&self, tenant: &TenantId, id: &str, now: Time) -> Result<(), StoreError> {
-        let _ = (tenant, id, now);
-        none("replay_sweep")
-    }
+    async fn replay_sweep(&self, tenant: &TenantId, id: &str, now: Time) -> Result<(), StoreError>;
 
     /// Puts a job in for another; `false` if what was seen has moved.
     async fn stand_in(
@@ -89,10 +62,7 @@ pub trait Anew: Send + Sync {
         tenant: &TenantId,
         stand_in: StandIn,
         by: By<'_>,
-    ) -> Result<bool, StoreError> {
-        let _ = (tenant, stand_in, by);
-        none("stand_in")
-    }
+    ) -> Result<bool, StoreError>;
 
     /// Keeps what one person proposes.
     async fn propose(
@@ -101,20 +71,11 @@ pub trait Anew: Send + Sync {
         new: NewProposal,
         by: By<'_>,
         now: Time,
-    ) -> Result<(), StoreError> {
-        let _ = (tenant, new, by, now);
-        none("propose")
-    }
+    ) -> Result<(), StoreError>;
 
     /// Open proposals, oldest first, at most `limit`.
-    async fn proposals(
-        &self,
-        tenant: &TenantId,
-        limit: usize,
-    ) -> Result<Vec<Proposal>, StoreError> {
-        let _ = (tenant, limit);
-        Ok(Vec::new())
-    }
+    async fn proposals(&self, tenant: &TenantId, limit: usize)
+    -> Result<Vec<Proposal>, StoreError>;
 
     /// Confirms or rejects an open proposal, once; `None`: there is none, or whoever confirms it proposed
     /// it.
@@ -125,15 +86,5 @@ pub trait Anew: Send + Sync {
         second: &str,
         confirms: bool,
         now: Time,
-    ) -> Result<Option<Proposal>, StoreError> {
-        let _ = (tenant, id, second, confirms, now);
-        none("decide")
-    }
-}
-
-fn none<T>(operation: &'static str) -> Result<T, StoreError> {
-    Err(StoreError::Failed {
-        operation,
-        cause: "this store makes nothing anew".into(),
-    })
+    ) -> Result<Option<Proposal>, StoreError>;
 }

@@ -338,7 +338,7 @@ pub struct HoldView {
     pub deed: DeedView,
 }
 
-/// What people look at and do. A store that has no such desk says so by failing.
+/// What people look at and do.
 #[async_trait]
 pub trait Desk: Send + Sync {
     /// Jobs that fit, open and parked ones oldest first, else newest first; without effects and
@@ -350,10 +350,7 @@ pub trait Desk: Send + Sync {
         after: Option<JobPlace>,
         limit: usize,
         now: Time,
-    ) -> Result<Page<JobView, JobPlace>, StoreError> {
-        let _ = (tenant, filter, after, limit, now);
-        none("jobs")
-    }
+    ) -> Result<Page<JobView, JobPlace>, StoreError>;
 
     /// One job.
     async fn job(
@@ -361,10 +358,7 @@ pub trait Desk: Send + Sync {
         tenant: &TenantId,
         job: &JobId,
         now: Time,
-    ) -> Result<Option<JobSheet>, StoreError> {
-        let _ = (tenant, job, now);
-        none("job")
-    }
+    ) -> Result<Option<JobSheet>, StoreError>;
 
     /// Lanes that have jobs in them, biggest first.
     async fn lanes(
@@ -374,10 +368,7 @@ pub trait Desk: Send + Sync {
         after: Option<LanePlace>,
         limit: usize,
         now: Time,
-    ) -> Result<Page<LaneView, LanePlace>, StoreError> {
-        let _ = (tenant, partner, after, limit, now);
-        none("lanes")
-    }
+    ) -> Result<Page<LaneView, LanePlace>, StoreError>;
 
     /// The jobs that stand in a lane, in the order in which they go, at most `limit`.
     async fn lane(
@@ -387,10 +378,7 @@ pub trait Desk: Send + Sync {
         lane: &str,
         limit: usize,
         now: Time,
-    ) -> Result<Vec<JobView>, StoreError> {
-        let _ = (tenant, partner, lane, limit, now);
-        none("lane")
-    }
+    ) -> Result<Vec<JobView>, StoreError>;
 
     /// A person steers a partner.
     async fn steer(
@@ -400,16 +388,10 @@ pub trait Desk: Send + Sync {
         steer: Steer,
         by: By<'_>,
         now: Time,
-    ) -> Result<(), StoreError> {
-        let _ = (tenant, partner, steer, by, now);
-        none("steer")
-    }
+    ) -> Result<(), StoreError>;
 
     /// How partners were steered; those that ever were.
-    async fn steered(&self, tenant: &TenantId) -> Result<Vec<SteerView>, StoreError> {
-        let _ = tenant;
-        none("steered")
-    }
+    async fn steered(&self, tenant: &TenantId) -> Result<Vec<SteerView>, StoreError>;
 
     /// A person stops a patient's jobs at one partner or at all (`on`), or lets them go. Cancels go on.
     /// `false`: it was so already.
@@ -421,23 +403,10 @@ pub trait Desk: Send + Sync {
         on: bool,
         by: By<'_>,
         now: Time,
-    ) -> Result<bool, StoreError> {
-        let _ = (tenant, client, partner, on, by, now);
-        none("hold")
-    }
+    ) -> Result<bool, StoreError>;
 
     /// The holds that stand, oldest first, at most `limit`.
-    async fn holds(&self, tenant: &TenantId, limit: usize) -> Result<Vec<HoldView>, StoreError> {
-        let _ = (tenant, limit);
-        none("holds")
-    }
-}
-
-fn none<T>(operation: &'static str) -> Result<T, StoreError> {
-    Err(StoreError::Failed {
-        operation,
-        cause: "this store has no desk".into(),
-    })
+    async fn holds(&self, tenant: &TenantId, limit: usize) -> Result<Vec<HoldView>, StoreError>;
 }
 
 /// What a job brings, in a word or two: for lists.

@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::clock::Time;
 use crate::ids::{PartnerId, TenantId};
 
+/// How long an idempotency key is kept (contracts section 1).
+pub const KEYS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// How long bodies are kept after nothing needs them any more; `None`: for ever. Record versions, jobs,
 /// their attempts and acts stay in any case: only the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +112,22 @@ pub struct Finding {
     pub fault: Fault,
     /// How many.
     pub n: u64,
+}
+
+impl Finding {
+    /// In order, those of one fault at one place joined: two checks may name one fault.
+    #[must_use]
+    pub fn gathered(mut found: Vec<Finding>) -> Vec<Finding> {
+        found.sort();
+        found.dedup_by(|b, a| {
+            let same = (&a.tenant, &a.partner, a.fault) == (&b.tenant, &b.partner, b.fault);
+            if same {
+                a.n += b.n;
+            }
+            same
+        });
+        found
+    }
 }
 
 /// The last self-check, for a tenant.

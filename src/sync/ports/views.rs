@@ -43,6 +43,20 @@ pub enum Breaker {
 }
 
 impl PartnerView {
+    /// A partner that has had no job.
+    #[must_use]
+    pub fn unused(partner: &PartnerId) -> Self {
+        PartnerView {
+            partner: partner.clone(),
+            jobs: State::ALL.iter().map(|s| (s.as_str(), 0)).collect(),
+            retrying: 0,
+            held: 0,
+            oldest: None,
+            paused: None,
+            last_success: None,
+        }
+    }
+
     /// Whether it is called, by its row in the store: the same for all nodes.
     #[must_use]
     pub fn breaker(&self, now: Time) -> Breaker {

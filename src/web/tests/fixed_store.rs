@@ -11,9 +11,9 @@ use crate::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use crate::issue::Issue;
 use crate::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use crate::sync::ports::{
-    Act, Admission, Admitted, Anew, By, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given,
-    JobSheet, Keep, NewRaw, RawState, Received, Refusal, Replay, Report, Reported, ResourceRow,
-    Restored, Status, Steer, Store, StoreError, StoredRaw, StoredVersion, Story,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    StoreError, StoredRaw, StoredVersion, Story,
 };
 use crate::sync::reason::Reason;
 
@@ -29,42 +29,16 @@ pub(super) struct Fixed {
 }
 
 impl Fixed {
-    fn note(&self, text: String) {
+    pub(super) fn note(&self, text: String) {
         self.done.lock().expect("no test panics with it").push(text);
     }
 }
 
-fn no<T>(operation: &'static str) -> Result<T, StoreError> {
+pub(super) fn no<T>(operation: &'static str) -> Result<T, StoreError> {
     Err(StoreError::Failed {
         operation,
         cause: "a store of fixed answers".into(),
     })
-}
-
-#[async_trait]
-impl Anew for Fixed {
-    async fn replays(&self, _: &TenantId, _: usize) -> Result<Vec<Replay>, StoreError> {
-        Ok(Vec::new())
-    }
-}
-
-#[async_trait]
-impl Desk for Fixed {
-    async fn job(&self, _: &TenantId, _: &JobId, _: Time) -> Result<Option<JobSheet>, StoreError> {
-        Ok(None)
-    }
-
-    async fn steer(
-        &self,
-        _: &TenantId,
-        partner: &PartnerId,
-        steer: Steer,
-        by: By<'_>,
-        _: Time,
-    ) -> Result<(), StoreError> {
-        self.note(format!("{} {partner} by {}", steer.as_str(), by.who));
-        Ok(())
-    }
 }
 
 #[async_trait]

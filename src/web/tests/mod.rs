@@ -2,6 +2,7 @@
 
 mod browser;
 mod doors;
+mod fixed_desk;
 mod fixed_store;
 mod pages;
 mod sockets;

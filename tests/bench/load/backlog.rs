@@ -13,8 +13,9 @@ use rusqlite::{Connection, params};
 
 use super::client::{flood, post};
 use super::clinic::Clinic;
+use super::folder::Folder;
 use super::gateway::{Gateway, TOKEN, config};
-use super::{AT_ONCE, Folder, Requests, bare, machine};
+use super::{AT_ONCE, Requests, bare, machine};
 
 /// Jobs in one lane, where lanes are filled: so that there is an order to keep.
 const IN_LANE: u64 = 5;

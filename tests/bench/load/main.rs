@@ -21,6 +21,7 @@ mod backlog;
 mod bare;
 mod client;
 mod clinic;
+mod folder;
 mod gateway;
 mod long_lane;
 mod machine;
@@ -42,6 +43,7 @@ use backlog::{Drained, Template};
 use client::{Connection, Flood, flood, get, post};
 use clinic::Clinic;
 use fhir_gateway::clock::{Clock, System};
+use folder::Folder;
 use gateway::Gateway;
 use long_lane::Lane;
 use machine::Cpu;
@@ -189,25 +191,6 @@ fn main() {
             runtime.block_on(bare::run(Path::new(folder), seed, partners, AT_ONCE));
         }
         _ => runtime.block_on(measure(&Args::read(&words))),
-    }
-}
-
-/// A folder that goes away with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("fhir-gateway-load-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("a folder");
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

@@ -11,8 +11,8 @@ use fhir_gateway::ids::{Hash, JobId, PartnerId, RawId, TenantId};
 use fhir_gateway::issue::Issue;
 use fhir_gateway::sync::job::{Chain, ChainJob, Claimed, VersionRef};
 use fhir_gateway::sync::ports::{
-    Act, Admission, Admitted, Anew, ClaimRequest, CrosswalkRow, Denial, Desk, Finding, Given, Keep,
-    NewRaw, RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
+    Act, Admission, Admitted, ClaimRequest, CrosswalkRow, Denial, Finding, Given, Keep, NewRaw,
+    RawState, Received, Refusal, Report, Reported, ResourceRow, Restored, Status, Store,
     StoreError, StoredRaw, StoredVersion, Story,
 };
 use fhir_gateway::sync::reason::Reason;
@@ -121,11 +121,6 @@ fn failed(operation: &'static str) -> StoreError {
         cause: "the simulation said so".into(),
     }
 }
-
-// Nobody sits at a desk here: people act by the store's own verbs.
-impl Desk for Base {}
-
-impl Anew for Base {}
 
 #[async_trait]
 impl Store for Base {

@@ -6,6 +6,7 @@
 //! the network, the clocks and the order of events are not.
 
 mod base;
+mod desk;
 mod ehr;
 mod end;
 mod mutant;

@@ -197,15 +197,7 @@ impl Watch {
         jobs: &[String],
     ) {
         let mut inner = self.inner();
-        let there: Option<i64> = inner
-            .db
-            .prepare_cached("SELECT 1 FROM version WHERE kind = ?1 AND id = ?2 AND version = ?3")
-            .and_then(|mut s| {
-                s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0))
-                    .optional()
-            })
-            .expect("a query");
-        if there.is_none() {
+        if !inner.is_stored(kind, id, version) {
             inner.fail(format!(
                 "invariant 1: {kind}/{id}/{version} was acknowledged and is not stored"
             ));
@@ -364,15 +356,7 @@ impl Watch {
     pub(crate) fn effect_of(&self, partner: &str, record: &str, version: u64) {
         let mut inner = self.inner();
         let (kind, id) = record.split_once('/').unwrap_or((record, ""));
-        let there: Option<i64> = inner
-            .db
-            .prepare_cached("SELECT 1 FROM version WHERE kind = ?1 AND id = ?2 AND version = ?3")
-            .and_then(|mut s| {
-                s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0))
-                    .optional()
-            })
-            .expect("a query");
-        if there.is_none() {
+        if !inner.is_stored(kind, id, version) {
             inner.fail(format!(
                 "{partner}: got {record}/{version}, which was never accepted"
             ));
@@ -428,6 +412,18 @@ pub(crate) fn name_of(request: &Request) -> Option<String> {
 impl Inner {
     fn fail(&mut self, what: String) {
         self.failure.get_or_insert(what);
+    }
+
+    fn is_stored(&self, kind: &str, id: &str, version: u64) -> bool {
+        let there: Option<i64> = self
+            .db
+            .prepare_cached("SELECT 1 FROM version WHERE kind = ?1 AND id = ?2 AND version = ?3")
+            .and_then(|mut s| {
+                s.query_row(params![kind, id, version.cast_signed()], |r| r.get(0))
+                    .optional()
+            })
+            .expect("a query");
+        there.is_some()
     }
 
     fn one<T: rusqlite::types::FromSql>(&self, sql: &str, name: &str) -> Option<T> {
