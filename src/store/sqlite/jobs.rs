@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lanes::{self, Lane, Standing};
+use super::makers;
 use super::rows::{self, int};
 use super::seal::seal;
 use super::versions::total;
@@ -352,9 +353,9 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         .prepare_cached(
             "INSERT INTO job (tenant, id, partner, lane, chain, kind, record, version, client, purpose,
                state, rank, reason, due, deadline, priority, message, awaits, awaits_until, guarded,
-               policy, accepted, settled, succeeds, holds_lane)
+               policy, accepted, settled, succeeds, holds_lane, makes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-               ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+               ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
         )?
         .execute(params![
             b.tenant,
@@ -382,6 +383,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
             (!state.is_open()).then_some(b.now),
             b.succeeds,
             job.holds_lane,
+            makers::unknown(connection, b.tenant, partner, job.makes())?,
         ])?;
     let seq = connection.last_insert_rowid();
     for (n, effect) in job.effects.iter().enumerate() {

@@ -18,6 +18,7 @@ mod gather;
 mod jobs;
 mod keeping;
 mod lanes;
+mod makers;
 mod people;
 mod raw;
 mod read;

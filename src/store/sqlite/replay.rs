@@ -165,12 +165,12 @@ pub(super) fn candidates(
         at = r.get(0)?;
         looked += 1;
         let g = blocked::job(r)?;
-        let theirs: String = r.get(21)?;
+        let theirs: String = r.get(22)?;
         if theirs == tenant && filter.fits(&g.view) {
             found.push(Candidate {
                 seq: g.seq,
                 job: g.view,
-                newer: r.get(22)?,
+                newer: r.get(23)?,
             });
         }
     }

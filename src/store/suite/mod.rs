@@ -16,6 +16,7 @@ mod model;
 
 pub(super) mod needs;
 pub(super) mod pace;
+pub(super) mod patients;
 pub(super) mod people;
 pub(super) mod prescriptions;
 pub(super) mod raws;
@@ -74,6 +75,9 @@ macro_rules! conformance {
                 the_next_due_time_is_known, a_change_is_announced;
             pace: a_partner_is_left_alone_after_so_many_outages_in_a_row,
                 nothing_waits_for_ever_behind_what_is_more_urgent, a_parked_job_may_hold_its_lane;
+            patients: first_messages_of_a_patient_go_one_at_a_time,
+                whoever_may_have_made_the_patient_is_waited_for,
+                who_makes_the_patient_goes_by_acceptance, only_who_may_make_the_patient_waits;
             consent: denials_are_kept_until_decided_anew, a_cancel_may_go_where_a_copy_is_denied,
                 what_the_gate_holds_leaves_its_lane_until_consents_change,
                 a_consent_that_came_meanwhile_is_not_missed,

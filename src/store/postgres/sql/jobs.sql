@@ -153,6 +153,7 @@ BEGIN
   n.token := 0;
   n.settled := CASE WHEN n.state NOT IN ('waiting', 'sending', 'asking') THEN _now END;
   n.succeeds := _succeeds;
+  n.makes := maker_unknown(_tenant, n.partner, _job->>'makes');
   n.seen_consents := 0;
   IF n.state IN ('done', 'cancelled', 'superseded') THEN
     INSERT INTO job_ended SELECT n.*;

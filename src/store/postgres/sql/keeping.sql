@@ -22,7 +22,7 @@ BEGIN
   -- Work goes on where something is leased or was accepted of late: then it is only much.
   RETURN QUERY SELECT /* self-check */ l.tenant::text, l.partner::text, 'due-unclaimed', count(*) FROM lane l
       LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
-    WHERE l.mode IN (0, 2) AND l.due < _before AND p.paused_until IS NULL
+    WHERE l.mode IN (0, 2, 5) AND l.due < _before AND p.paused_until IS NULL
       AND coalesce(p.last_success, 0) < _before
       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
       AND NOT EXISTS (SELECT 1 FROM job j WHERE j.lease_until IS NOT NULL AND j.tenant = l.tenant
@@ -77,11 +77,14 @@ BEGIN
     WHERE r.state = 'received' AND r.state <> 'done' AND r.received < _before GROUP BY 1, 2;
   -- One index step after the other, as everywhere else.
   PERFORM set_config('enable_seqscan', 'off', true);
-  -- Lanes that are held back although nothing holds their heads back; so many are looked at.
+  -- Lanes that are held back, or behind another, although nothing holds their heads back; so many are
+  -- looked at.
   RETURN QUERY SELECT /* self-check */ l.tenant::text, l.partner::text, 'lane-forgotten', count(*) FROM (
-      SELECT * FROM lane h WHERE h.mode = 3 ORDER BY h.head LIMIT 10000) l
+      SELECT * FROM lane h WHERE h.mode IN (3, 4) ORDER BY h.head LIMIT 10000) l
       CROSS JOIN LATERAL lane_first(l.tenant, l.partner, l.lane) f
-    WHERE f.seq IS NOT NULL AND lane_mode(f, _now) <> 3
+      CROSS JOIN LATERAL maker_mode(f, maker_unknown(f.tenant, f.partner, f.makes), lane_mode(f, _now)) m
+    -- It was due when it came to stand behind another.
+    WHERE f.seq IS NOT NULL AND m NOT IN (3, 4) AND NOT (l.mode = 4 AND m = 5)
     GROUP BY 1, 2;
 END $$;
 

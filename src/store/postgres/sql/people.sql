@@ -129,6 +129,10 @@ BEGIN
         b := b || jsonb_build_array(jsonb_build_array('hold', r.who, r.since, r.everywhere));
       END LOOP;
     END IF;
+    first := maker_first(j, _now);
+    FOR r IN SELECT o.id, o.state FROM job o WHERE o.tenant = j.tenant AND o.seq = first LOOP
+      b := b || jsonb_build_array(jsonb_build_array('patient', r.id, r.state));
+    END LOOP;
   END IF;
   FOR r IN SELECT p.paused_until, p.pause_reason, p.drain FROM partner p
       WHERE p.tenant = j.tenant AND p.partner = j.partner LOOP

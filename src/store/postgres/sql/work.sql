@@ -23,7 +23,7 @@ BEGIN
     CONTINUE WHEN EXISTS (SELECT 1 FROM partner a WHERE a.tenant = t AND a.partner = p
       AND a.paused_until IS NOT NULL);
     -- Lanes whose heads have become due are ready now.
-    UPDATE lane l SET mode = 0 WHERE l.tenant = t AND l.partner = p AND l.mode = 2 AND l.due <= _now;
+    PERFORM lanes_ripen(t, p, _now);
     -- The list is made before the first of them goes: that may free others.
     SELECT a.drain INTO mark FROM partner a WHERE a.tenant = t AND a.partner = p;
     IF mark IS NULL THEN
@@ -76,6 +76,8 @@ BEGIN
       AND a.partner = p AND a.paused_until IS NOT NULL);
     IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0)
       OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 2
+        AND l.due <= _now)
+      OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 5
         AND l.due <= _now) THEN
       found_some := found_some || jsonb_build_array(r);
     END IF;
@@ -85,7 +87,7 @@ END $$;
 
 -- When the next lane of a partner that is not paused is due: one row per partner is looked at.
 CREATE FUNCTION next_due() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE c record; best bigint; due bigint;
+DECLARE c record; best bigint; due bigint; again bigint;
 BEGIN
   FOR c IN SELECT o.tenant, o.partner, p.drain FROM count o
       LEFT JOIN partner p ON p.tenant = o.tenant AND p.partner = o.partner
@@ -95,6 +97,8 @@ BEGIN
       THEN RETURN 0; END IF;
       SELECT min(l.due) INTO due FROM lane l
         WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2;
+      SELECT min(l.due) INTO again FROM lane l
+        WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 5;
     ELSE
       IF EXISTS (SELECT 1 FROM generate_series(0, 4) g WHERE EXISTS (SELECT 1 FROM lane l
           WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0 AND l.priority = g
@@ -104,8 +108,10 @@ BEGIN
       THEN RETURN 0; END IF;
       SELECT min(l.due) INTO due FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
         AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+      SELECT min(l.due) INTO again FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+        AND l.mode = 5 AND (l.head <= c.drain OR l.succeeds <= c.drain);
     END IF;
-    best := least(best, due);
+    best := least(best, due, again);
   END LOOP;
   RETURN best;
 END $$;
