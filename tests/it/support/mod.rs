@@ -7,6 +7,7 @@
 
 mod fake;
 mod log;
+mod middleman;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -29,6 +30,7 @@ use fhir_gateway::web::TokenHash;
 use serde_json::Value;
 
 pub(crate) use fake::Fake;
+pub(crate) use middleman::Middleman;
 
 use crate::cluster::{Cluster, Database};
 

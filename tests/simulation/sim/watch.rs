@@ -2,6 +2,8 @@
 //! its own, after each commit and at each send. It knows what was promised and what was asked for; the
 //! first thing that is wrong ends the run.
 
+mod gate;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -57,7 +59,7 @@ struct Inner {
     answers_220: Vec<bool>,
     /// Clients under Part 2 whose consent is not there (any more).
     denied: BTreeSet<String>,
-    /// Jobs that were claimed while their client's consent was not there.
+    /// Jobs that were claimed, or went on, while their client's consent was not there.
     claimed_denied: BTreeSet<String>,
     /// Leases that were given out: job and token.
     leases: BTreeSet<(String, i64)>,
@@ -256,15 +258,7 @@ impl Watch {
                     job.id, job.record.kind, job.partner
                 ));
             }
-            let denied = job
-                .client
-                .as_ref()
-                .is_some_and(|c| inner.denied.contains(c));
-            if denied && job.guarded {
-                inner.claimed_denied.insert(job.id.as_str().to_owned());
-            } else {
-                inner.claimed_denied.remove(job.id.as_str());
-            }
+            inner.gated(job.id.as_str(), job.client.as_deref(), job.guarded);
         }
     }
 
@@ -307,7 +301,8 @@ impl Watch {
             None if after.state != before.state || after.lease.is_none() => {
                 inner.fail("invariant 3: a job left its lease without a report".to_owned());
             }
-            _ => {}
+            None => inner.goes_on(r.job.as_str()),
+            Some(_) => {}
         }
     }
 
