@@ -7,6 +7,7 @@ pub(super) mod consent;
 pub(super) mod crosswalk;
 pub(super) mod desk;
 mod hands;
+pub(super) mod history;
 pub(super) mod keeping;
 pub(super) mod lanes;
 pub(super) mod machine;

@@ -2,7 +2,7 @@
 
 use super::make::*;
 use crate::ids::JobId;
-use crate::sync::job::{EffectKind, NewEffect, NewJob, Purpose, State};
+use crate::sync::job::{Claimed, EffectKind, NewEffect, NewJob, Purpose, State};
 use crate::sync::ports::{Act, Blocker, CrosswalkRow, EffectDone, Report, Steer, Store};
 use crate::sync::reason::Reason;
 
@@ -22,7 +22,7 @@ pub(in crate::store) fn making(id: &str, patient: &str) -> NewJob {
 }
 
 /// The patient is there; the rest of the job is not yet.
-fn found(job: &crate::sync::job::Claimed, now: i64) -> Report {
+pub(in crate::store) fn found(job: &Claimed, now: i64) -> Report {
     Report {
         effect_done: Some(EffectDone {
             effect: 0,
@@ -32,12 +32,14 @@ fn found(job: &crate::sync::job::Claimed, now: i64) -> Report {
     }
 }
 
-async fn holds(store: &dyn Store, clinic: &Clinic<'_>, job: &str, now: i64) -> Vec<Blocker> {
-    let sheet = store.job(&clinic.tenant, &JobId::new(job), at(now)).await;
+/// What is said to hold a job back.
+pub(in crate::store) async fn who_holds(clinic: &Clinic<'_>, job: &str, now: i64) -> Vec<Blocker> {
+    let job = JobId::new(job);
+    let sheet = clinic.store.job(&clinic.tenant, &job, at(now)).await;
     sheet.unwrap().expect("a job").job.blocked_by
 }
 
-fn waits_for(job: &str, state: State) -> Blocker {
+pub(in crate::store) fn waits_for(job: &str, state: State) -> Blocker {
     Blocker::Patient {
         job: JobId::new(job),
         state,
@@ -51,19 +53,19 @@ pub(in crate::store) async fn first_messages_of_a_patient_go_one_at_a_time(store
     }
     clinic.one(OBS, "O1", making("O1", "2")).await;
     clinic.one(OBS, "L1", job("L1", "lab")).await;
-    assert_eq!(holds(store, &clinic, "J1", 1).await, []);
+    assert_eq!(who_holds(&clinic, "J1", 1).await, []);
     let first = [waits_for("J1", State::Waiting)];
-    assert_eq!(holds(store, &clinic, "J2", 1).await, first);
+    assert_eq!(who_holds(&clinic, "J2", 1).await, first);
     // Another patient, another partner: nobody waits for those.
     let claimed = clinic.claim("ehr", 1).await;
     assert_eq!(ids(&claimed), ["J1", "O1"]);
     assert_eq!(clinic.goes("lab", 1).await, ["L1"]);
     let first = [waits_for("J1", State::Sending)];
-    assert_eq!(holds(store, &clinic, "J3", 1).await, first);
+    assert_eq!(who_holds(&clinic, "J3", 1).await, first);
     assert_eq!(store.next_due().await.unwrap(), None);
     // As soon as the patient has a name there, all the others go, although the first is not done.
     clinic.report(found(&claimed[0], 2)).await;
-    assert_eq!(holds(store, &clinic, "J3", 2).await, []);
+    assert_eq!(who_holds(&clinic, "J3", 2).await, []);
     assert_eq!(clinic.goes("ehr", 2).await, ["J2", "J3"]);
     // Whoever comes now never waits.
     for id in ["J4", "J5"] {
@@ -87,7 +89,7 @@ pub(in crate::store) async fn whoever_may_have_made_the_patient_is_waited_for(st
     clinic.report(unclear).await;
     assert_eq!(clinic.goes("ehr", 2).await, [""; 0]);
     let unclear = [waits_for("J1", State::Asking)];
-    assert_eq!(holds(store, &clinic, "J2", 2).await, unclear);
+    assert_eq!(who_holds(&clinic, "J2", 2).await, unclear);
     let asked = clinic.next("ehr", 50).await;
     assert_eq!((asked.id.as_str(), asked.state), ("J1", State::Asking));
     // Not there: it comes again at its time, and the other one need not wait for that.
@@ -101,11 +103,11 @@ pub(in crate::store) async fn whoever_may_have_made_the_patient_is_waited_for(st
     // Nor does the first one go while the other does.
     assert_eq!(clinic.goes("ehr", 61).await, [""; 0]);
     let other = [waits_for("J2", State::Sending)];
-    assert_eq!(holds(store, &clinic, "J1", 61).await, other);
+    assert_eq!(who_holds(&clinic, "J1", 61).await, other);
     // A lease that ran out is unclear, too.
     assert_eq!(store.rescue(at(200)).await.unwrap(), 1);
     let unclear = [waits_for("J2", State::Asking)];
-    assert_eq!(holds(store, &clinic, "J1", 200).await, unclear);
+    assert_eq!(who_holds(&clinic, "J1", 200).await, unclear);
     let asked = clinic.next("ehr", 200).await;
     assert_eq!(asked.id.as_str(), "J2");
     clinic
@@ -137,7 +139,7 @@ pub(in crate::store) async fn who_makes_the_patient_goes_by_acceptance(store: &d
     let order = |id: &str, by: Vec<Blocker>| (id.to_owned(), by);
     let mut seen = Vec::new();
     for id in ["J1", "J3"] {
-        seen.push(order(id, holds(store, &clinic, id, 500).await));
+        seen.push(order(id, who_holds(&clinic, id, 500).await));
     }
     let first = waits_for("J1", State::Waiting);
     assert_eq!(seen, [order("J1", vec![]), order("J3", vec![first])]);
@@ -188,6 +190,6 @@ pub(in crate::store) async fn only_who_may_make_the_patient_waits(store: &dyn St
     clinic.one("client", "C-1", own).await;
     assert_eq!(clinic.goes("ehr", 1).await, ["J1", "finds", "takes-back"]);
     let first = [waits_for("J1", State::Sending)];
-    assert_eq!(holds(store, &clinic, "own", 1).await, first);
+    assert_eq!(who_holds(&clinic, "own", 1).await, first);
     clinic.is_sound().await;
 }
