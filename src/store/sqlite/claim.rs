@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::effects;
 use super::jobs::{self, Move, Place};
 use super::lanes;
 use super::rows;
@@ -167,7 +168,7 @@ fn take(
 }
 
 fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Claimed> {
-    let effects = jobs::effects(connection, tenant, seq)?;
+    let effects = effects::of(connection, tenant, seq)?;
     connection
         .prepare_cached(
             "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,

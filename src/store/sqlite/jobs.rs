@@ -3,12 +3,12 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::effects;
 use super::lanes::{self, Lane, Standing};
 use super::makers;
 use super::rows::{self, int};
-use super::seal::seal;
 use super::versions::total;
-use crate::sync::job::{Effect, NewEffect, NewJob, Purpose, Reach, State, VersionRef};
+use crate::sync::job::{NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
 
 /// A job, as far as moving it cares.
@@ -329,6 +329,10 @@ pub(super) struct Brings<'a> {
 /// Makes a job.
 pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusqlite::Result<()> {
     let partner = job.partner.as_str();
+    let key = match lane_of_chain(connection, b.tenant, partner, &job.chain.0)? {
+        Some(key) => key,
+        None => job.lane.0.clone(),
+    };
     // The answer to what it awaits may have come between the decision and now.
     let answered = match &job.awaits {
         Some(awaits) => confirmed(connection, b.tenant, awaits.message.as_str())?,
@@ -361,7 +365,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
             b.tenant,
             job.id.as_str(),
             partner,
-            job.lane.0,
+            key,
             job.chain.0,
             b.record.kind,
             b.record.id,
@@ -387,7 +391,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         ])?;
     let seq = connection.last_insert_rowid();
     for (n, effect) in job.effects.iter().enumerate() {
-        put_effect(connection, b.tenant, seq, n, effect)?;
+        effects::put(connection, b.tenant, seq, n, effect)?;
     }
     let mut need =
         connection.prepare_cached("INSERT OR IGNORE INTO need VALUES (?, ?, ?, ?, ?)")?;
@@ -399,57 +403,27 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
     let lane = Lane {
         tenant: b.tenant,
         partner,
-        key: &job.lane.0,
+        key: &key,
     };
     lanes::counted(connection, lane, i64::from(rank.is_some()))?;
     lanes::refresh(connection, lane, b.now)?;
     merges_look_again(connection, lane, b.client, b.now)
 }
 
-/// The effects of a job, in order.
-pub(super) fn effects(
+/// Where the open jobs of a chain stand at a partner.
+fn lane_of_chain(
     connection: &Connection,
     tenant: &str,
-    job: i64,
-) -> rusqlite::Result<Vec<Effect>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
-            rows::EFFECT
-        ))?
-        .query_map(params![tenant, job], rows::effect)?
-        .collect()
-}
-
-fn put_effect(
-    connection: &Connection,
-    tenant: &str,
-    job: i64,
-    n: usize,
-    effect: &NewEffect,
-) -> rusqlite::Result<()> {
-    let find = serde_json::to_string(&effect.find).unwrap_or_default();
-    let payload = effect.payload.as_ref();
-    let holes = payload.map(|p| serde_json::to_string(&p.holes).unwrap_or_default());
+    partner: &str,
+    chain: &str,
+) -> rusqlite::Result<Option<String>> {
     connection
         .prepare_cached(
-            "INSERT INTO effect (tenant, job, n, kind, type, our_id, find, media_type, body, holes, hash)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "SELECT lane FROM job WHERE tenant = ?1 AND chain = ?2 AND partner = ?3
+               AND state IN ('waiting', 'sending', 'asking', 'parked') ORDER BY seq DESC LIMIT 1",
         )?
-        .execute(params![
-            tenant,
-            job,
-            i64::try_from(n).unwrap_or(i64::MAX),
-            effect.kind.as_str(),
-            effect.resource_type,
-            effect.our_id,
-            find,
-            payload.map(|p| p.media_type.as_str()),
-            payload.map(|p| seal(&p.bytes)),
-            holes,
-            payload.map(|p| p.hash.0)
-        ])?;
-    Ok(())
+        .query_row(params![tenant, chain, partner], |r| r.get(0))
+        .optional()
 }
 
 /// What a pharmacy answered to a cancel, if it did.

@@ -13,6 +13,7 @@ mod crosswalk;
 mod database;
 mod denials;
 mod desk;
+mod effects;
 mod find;
 mod gather;
 mod jobs;

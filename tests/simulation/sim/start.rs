@@ -36,7 +36,8 @@ fn shared(path: &Path, seed: u64, mutant: Option<Mutant>) -> Arc<Shared> {
         faults: Mutex::default(),
         rng: Mutex::new(fastrand::Rng::with_seed(seed ^ 0x57)),
         sabotage: Sabotage::of(mutant),
-        makes_patients: seed % 2 == 0,
+        makes_patients: seed.is_multiple_of(2),
+        by_patient: seed.is_multiple_of(3),
     })
 }
 

@@ -3,6 +3,7 @@
 //! first thing that is wrong ends the run.
 
 mod gate;
+mod sums;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,17 +17,6 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::network::Request;
 use super::turn_of::out_of_turn;
-
-/// The states, as the contracts count them.
-const STATES: [&str; 7] = [
-    "waiting",
-    "sending",
-    "asking",
-    "parked",
-    "done",
-    "cancelled",
-    "superseded",
-];
 
 /// What was done, for the last line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +53,8 @@ struct Inner {
     claimed_denied: BTreeSet<String>,
     /// Leases that were given out: job and token.
     leases: BTreeSet<(String, i64)>,
+    /// Jobs as the trace showed them last.
+    shown: BTreeMap<String, String>,
 }
 
 /// A job's row before a report.
@@ -98,6 +90,7 @@ impl Watch {
                 denied: BTreeSet::new(),
                 claimed_denied: BTreeSet::new(),
                 leases: BTreeSet::new(),
+                shown: BTreeMap::new(),
             }),
         }
     }
@@ -130,6 +123,16 @@ impl Watch {
     /// Runs a query of the world's own.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
         ask(&self.inner().db).expect("a query of the simulation")
+    }
+
+    /// The jobs that changed since this was asked last, for the trace.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = String> {
+        let mut inner = self.inner();
+        let rows = inner.shown().expect("a query");
+        rows.into_iter().filter_map(move |(id, row)| {
+            let line = format!("{id} {row}");
+            (inner.shown.insert(id, row.clone()) != Some(row)).then_some(line)
+        })
     }
 
     pub(crate) fn clock(&self, now: Time) {
@@ -429,6 +432,21 @@ impl Inner {
         found.expect("a query of the simulation").flatten()
     }
 
+    fn shown(&self) -> rusqlite::Result<Vec<(String, String)>> {
+        self.db
+            .prepare_cached(
+                "SELECT id, purpose || ' ' || kind || '/' || record || '/' || version || ' at ' || partner
+                   || ': ' || state || iif(reason IS NULL, '', ' (' || reason || ')')
+                   || iif(unsure, ', unclear', '') || ', reach ' || reach
+                   || iif(lease_until IS NULL, '', ', leased')
+                   || (SELECT ', effects done ' || sum(done) || ' of ' || count(*) FROM effect e
+                       WHERE e.job = j.seq)
+                 FROM job j ORDER BY seq",
+            )?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect()
+    }
+
     fn row(&self, job: &str) -> rusqlite::Result<Option<Row>> {
         self.db
             .prepare_cached(
@@ -451,42 +469,5 @@ impl Inner {
                 })
             })
             .optional()
-    }
-
-    /// What does not add up, if anything.
-    fn counted(&mut self) -> rusqlite::Result<Option<String>> {
-        let counts = |sql: &str| -> rusqlite::Result<BTreeMap<(String, String), i64>> {
-            self.db
-                .prepare_cached(sql)?
-                .query_map([], |r| Ok(((r.get(0)?, r.get(1)?), r.get(2)?)))?
-                .collect()
-        };
-        let rows = counts("SELECT partner, state, count(*) FROM job GROUP BY 1, 2")?;
-        let counters = counts("SELECT partner, state, n FROM count WHERE n <> 0")?;
-        if rows != counters {
-            return Ok(Some("the counters are not what the rows say".to_owned()));
-        }
-        if rows
-            .keys()
-            .any(|(_, state)| !STATES.contains(&state.as_str()))
-        {
-            return Ok(Some("a job is in none of the seven states".to_owned()));
-        }
-        let sum: i64 = rows.values().sum();
-        if sum != self.made {
-            return Ok(Some(format!(
-                "{} jobs were made, {sum} are there",
-                self.made
-            )));
-        }
-        let raws: i64 = self
-            .db
-            .prepare_cached("SELECT count(*) FROM raw")?
-            .query_row([], |r| r.get(0))?;
-        if raws < self.raws {
-            return Ok(Some("bytes that had come in are gone".to_owned()));
-        }
-        self.raws = raws;
-        Ok(None)
     }
 }
