@@ -26,10 +26,9 @@ async fn both() -> Both {
 
 async fn ehr() -> EhrSim {
     let journal = Journal::new(Arc::new(System::default()));
-    let ehr = EhrSim::start("ehr", journal, Options::default())
+    EhrSim::start("ehr", journal, Options::default())
         .await
-        .expect("an EHR");
-    ehr
+        .expect("an EHR")
 }
 
 /// The EHR, reached under an address.

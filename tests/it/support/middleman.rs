@@ -8,8 +8,20 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response, Uri};
+use fhir_gateway::partner::wire::{Ask, Http, HttpSettings};
 use tokio::sync::{Semaphore, watch};
 
+use super::BEGIN;
+
+/// What a partner has to see of a request's head.
+const PASSED_ON: [&str; 6] = [
+    "authorization",
+    "gateway-record",
+    "if-match",
+    "if-none-exist",
+    "prefer",
+    "x-request-id",
+];
 /// How long a request may take to come.
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -21,7 +33,7 @@ pub(crate) struct Middleman {
 
 struct Inner {
     to: String,
-    http: reqwest::Client,
+    http: Http,
     /// At which request it stops; 0: at none.
     stop_at: AtomicUsize,
     came: watch::Sender<usize>,
@@ -35,7 +47,7 @@ impl Middleman {
         let listener = listener.expect("a port of loopback");
         let inner = Arc::new(Inner {
             to: to.to_owned(),
-            http: reqwest::Client::new(),
+            http: Http::new(&HttpSettings::default()).expect("a client"),
             stop_at: AtomicUsize::new(0),
             came: watch::channel(0).0,
             goes_on: Semaphore::new(0),
@@ -90,21 +102,22 @@ async fn pass(
         permit.expect("never closed").forget();
     }
     let path = uri.path_and_query().map_or("", |p| p.as_str());
-    let mut headers = headers;
-    headers.remove("host");
-    let sent = inner
-        .http
-        .request(method, format!("{}{path}", inner.to))
-        .headers(headers)
-        .body(body)
-        .send();
-    let answer = sent.await.expect("the partner answers");
-    let mut response = Response::builder().status(answer.status());
-    for (name, value) in answer.headers() {
-        if name != "transfer-encoding" && name != "content-length" {
+    let said = |name| Some((name, headers.get(name)?.to_str().ok()?.to_owned()));
+    let media_type = said("content-type").map(|(_, value)| value);
+    let ask = Ask {
+        method,
+        url: reqwest::Url::parse(&format!("{}{path}", inner.to)).expect("an address"),
+        headers: PASSED_ON.iter().filter_map(|name| said(name)).collect(),
+        body: media_type.as_deref().map(|m| (m, body.to_vec())),
+    };
+    let heard = inner.http.send(ask, BEGIN).await.expect("an answer");
+    let mut response = Response::builder()
+        .status(heard.status)
+        .header("content-type", heard.media_type);
+    for (name, value) in [("etag", heard.etag), ("location", heard.location)] {
+        if let Some(value) = value {
             response = response.header(name, value);
         }
     }
-    let body = answer.bytes().await.expect("all of it");
-    response.body(Body::from(body)).expect("an answer")
+    response.body(Body::from(heard.body)).expect("an answer")
 }
