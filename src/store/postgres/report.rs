@@ -11,6 +11,9 @@ use crate::store::seal::seal;
 use crate::sync::ports::Report;
 use crate::sync::reason::Reason;
 
+/// Writes a report.
+pub(super) const REPORT: &str = "SELECT report($1::text::jsonb, $2)";
+
 /// The call that writes a report.
 pub(super) fn work(r: &Report) -> Work {
     let attempt = r.attempt.as_ref().map(|a| {
@@ -45,7 +48,7 @@ pub(super) fn work(r: &Report) -> Work {
     // Whether it is to be held is decided by the client's consents.
     let held = r.settle.as_ref().is_some_and(|s| s.held);
     Work::new(
-        "SELECT report($1::text::jsonb, $2)",
+        REPORT,
         Wish::default().job(&r.tenant, r.job.as_str(), held),
         vec![Box::new(rows::document(document)), Box::new(body)],
     )

@@ -7,6 +7,7 @@
 
 use super::connection::Connection;
 use super::failure::{Failure, at_start};
+use crate::fault::{self, Point};
 
 /// The migrations, in order; `program.version` says how many have run.
 const MIGRATIONS: &[&str] = &[
@@ -92,7 +93,9 @@ async fn step(connection: &Connection, n: usize) -> Result<(), Failure> {
         .client()
         .batch_execute(&sql)
         .await
-        .map_err(|e| at_start(&e))
+        .map_err(|e| at_start(&e))?;
+    fault::here(Point::InMigration);
+    Ok(())
 }
 
 /// How many migrations have run.
