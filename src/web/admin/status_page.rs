@@ -104,7 +104,9 @@ impl<'a> Shown<'a> {
     }
 
     fn row(&self, out: &mut String, job: &JobView) {
-        let next = if job.state.is_open() {
+        let next = if words::by_the_gate(job) {
+            words::until(Time::NEVER, self.now)
+        } else if job.state.is_open() {
             words::until(job.due, self.now)
         } else {
             "—".to_owned()
