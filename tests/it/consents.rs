@@ -8,7 +8,8 @@ use fhir_gateway::demo::sim::ehr::{Kept, Options};
 use fhir_gateway::demo::sim::{EhrSim, Journal};
 use serde_json::{Value, json};
 
-use crate::support::{Gateway, Middleman, Setup, fixture, fixture_whole};
+use crate::middleman::Middleman;
+use crate::support::{Gateway, Setup, fixture, fixture_whole};
 
 const STORY: &str = "/records/observation/M-2002";
 

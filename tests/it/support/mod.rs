@@ -7,7 +7,6 @@
 
 mod fake;
 mod log;
-mod middleman;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -30,7 +29,6 @@ use fhir_gateway::web::TokenHash;
 use serde_json::Value;
 
 pub(crate) use fake::Fake;
-pub(crate) use middleman::Middleman;
 
 use crate::cluster::{Cluster, Database};
 
@@ -480,11 +478,8 @@ pub(crate) fn fixture(kind: &str, case: &str) -> Value {
 
 /// A fixture's record with its context.
 pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(kind)
-        .join(case)
-        .join("record.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = path.join(format!("fixtures/{kind}/{case}/record.json"));
     let bytes = std::fs::read(&path).expect("a fixture");
     serde_json::from_slice(&bytes).expect("JSON")
 }

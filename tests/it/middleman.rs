@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, Method, Response, Uri};
 use fhir_gateway::partner::wire::{Ask, Http, HttpSettings};
 use tokio::sync::{Semaphore, watch};
 
-use super::BEGIN;
+use crate::support::BEGIN;
 
 /// What a partner has to see of a request's head.
 const PASSED_ON: [&str; 6] = [
