@@ -30,6 +30,8 @@ pub(super) struct Place {
     pub(super) leased: bool,
     pub(super) token: i64,
     pub(super) seen_rows: i64,
+    /// Whether a rule keeps it from its partner: only a new version helps.
+    pub(super) blocked: bool,
     holds_lane: bool,
     succeeds: Option<i64>,
     /// Whether it stands in its lane.
@@ -38,7 +40,7 @@ pub(super) struct Place {
 
 const PLACE: &str = "tenant, partner, lane, seq, state, purpose, kind, record, client, reach, held, \
      awaits IS NOT NULL, unsure, lease_until IS NOT NULL, token, seen_rows, succeeds, \
-     rank IS NOT NULL, holds_lane";
+     rank IS NOT NULL, holds_lane, reason IS 'rule-blocks'";
 
 fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place {
@@ -61,6 +63,7 @@ fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
         succeeds: r.get(16)?,
         stands: r.get(17)?,
         holds_lane: r.get(18)?,
+        blocked: r.get(19)?,
     })
 }
 
@@ -464,6 +467,7 @@ pub(super) fn confirm(
             (true, State::Waiting) => Move::to(State::Waiting, now).afresh(),
             // Parked for another reason: that stays.
             (true, state) => Move::to(state, now),
+            (false, state) if place.blocked => Move::to(state, now),
             (false, _) => Move::to(State::Parked, now).because(Reason::CancelDenied),
         };
         go(connection, &place, &to.freed())?;

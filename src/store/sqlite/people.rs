@@ -79,22 +79,13 @@ fn outcome(connection: &Connection, act: Act, place: &Place) -> rusqlite::Result
     let awaits = place.awaits && place.state == State::Waiting;
     Ok(match act {
         Act::Retry if place.unsure || place.state == State::Asking || awaits => None,
-        Act::Retry if newer(connection, place)? || blocked(connection, place)? => None,
+        Act::Retry if place.blocked || newer(connection, place)? => None,
         Act::Retry => Some(Outcome::to(State::Waiting, place.reach)),
         Act::Cancel => Some(Outcome::to(State::Cancelled, place.reach)),
         Act::ResolveThere | Act::ResolveNotThere if !place.unsure => None,
         Act::ResolveThere => Some(there(connection, place)?),
         Act::ResolveNotThere => Some(not_there(connection, place)?),
     })
-}
-
-/// Whether a rule keeps it from its partner: only a new version helps.
-fn blocked(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT reason IS ?2 FROM job WHERE seq = ?1")?
-        .query_row(params![place.seq, Reason::RuleBlocks.as_str()], |r| {
-            r.get(0)
-        })
 }
 
 /// The first open effect arrived. The others go by the ordinary road.

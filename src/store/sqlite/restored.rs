@@ -27,6 +27,9 @@ pub(super) fn mark(connection: &Connection, now: Time) -> rusqlite::Result<Resto
     let mut marked = Restored::default();
     for seq in open {
         let place = Place::of(connection, seq)?;
+        if place.blocked {
+            continue; // it never went, and never goes
+        }
         // What awaits a cancel's approval must not be asked about: asking a pharmacy sends it.
         let state = if place.state == State::Parked || place.awaits {
             marked.parked += 1;

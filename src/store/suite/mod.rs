@@ -66,7 +66,7 @@ macro_rules! conformance {
                 in_a_patient_line_a_merge_takes_its_turn, a_second_merge_waits_for_the_first,
                 what_a_merge_waits_for_through_others_is_not_held,
                 a_parked_merge_holds_on_and_a_cancelled_one_lets_go;
-            prescriptions: a_new_one_waits_for_the_approval, a_denial_parks_it,
+            prescriptions: a_new_one_waits_for_the_approval, a_denial_parks_it, what_a_rule_blocks_stays_blocked,
                 an_answer_that_came_first_counts, silence_parks_it, waiting_for_a_cancel_is_not_skipped,
                 past_its_last_send_it_parks_even_when_paused, only_a_cancel_is_confirmed;
             work: only_what_is_due_and_has_room_is_claimed, a_claim_says_all_that_a_worker_needs,

@@ -160,6 +160,8 @@ BEGIN
   FOR j IN SELECT * FROM job o WHERE o.tenant = _tenant AND o.seq > _after AND o.partner = _partner
       ORDER BY o.seq LIMIT 500 LOOP
     upto := j.seq;
+    -- A rule keeps it from its partner: it never went, and never goes.
+    CONTINUE WHEN j.reason = 'rule-blocks';
     -- What awaits a cancel's approval must not be asked about: asking a pharmacy sends it.
     IF j.state = 'parked' OR j.awaits IS NOT NULL THEN
       st := 'parked';

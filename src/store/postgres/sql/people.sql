@@ -21,7 +21,9 @@ BEGIN
   THEN RETURN false; END IF;
   far := j.reach;
   IF _act = 'retry' THEN
-    IF j.unsure OR j.state = 'asking' OR (j.awaits IS NOT NULL AND j.state = 'waiting') OR newer(j)
+    IF j.unsure OR j.state = 'asking' OR (j.awaits IS NOT NULL AND j.state = 'waiting')
+      -- A rule keeps it from its partner: only a new version helps.
+      OR j.reason = 'rule-blocks' OR newer(j)
     THEN RETURN false; END IF;
     st := 'waiting';
   ELSIF _act = 'cancel' THEN
