@@ -162,27 +162,46 @@ pub(super) fn link(
         )?
         .execute(params![tenant.as_str(), row.partner.as_str(), row.their_id])?;
     let Some(client) = client else { return Ok(()) };
+    released(
+        connection,
+        (tenant.as_str(), row.partner.as_str()),
+        (client, None),
+        now.micros(),
+    )
+}
+
+/// A patient has a name at a partner: what was parked for want of one goes on. `of`: the client, and the
+/// patient if only what is about that one may go.
+pub(super) fn released(
+    connection: &Connection,
+    (tenant, partner): (&str, &str),
+    of: (&str, Option<&str>),
+    now: i64,
+) -> rusqlite::Result<()> {
     let parked: Vec<i64> = connection
         .prepare_cached(
             "SELECT seq FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3 AND reason IN (?4, ?5)
                AND state IN ('waiting', 'sending', 'asking', 'parked') AND state = 'parked'
+               AND (?6 IS NULL OR EXISTS (SELECT 1 FROM effect e WHERE e.tenant = ?1 AND e.job = seq
+                 AND e.type = 'Patient' AND e.our_id = ?6))
              ORDER BY seq",
         )?
         .query_map(
             params![
-                tenant.as_str(),
-                client,
-                row.partner.as_str(),
+                tenant,
+                of.0,
+                partner,
                 Reason::PatientUnknown.as_str(),
-                Reason::PatientAmbiguous.as_str()
+                Reason::PatientAmbiguous.as_str(),
+                of.1
             ],
             |r| r.get(0),
         )?
         .collect::<rusqlite::Result<_>>()?;
     for seq in parked {
-        let to = Move::to(State::Waiting, now.micros())
+        let to = Move::to(State::Waiting, now)
             .because(Reason::ByPerson)
-            .due(now.micros());
+            .due(now);
         jobs::go(connection, &Place::of(connection, seq)?, &to)?;
     }
     Ok(())

@@ -175,14 +175,19 @@ BEGIN
   END LOOP;
 END $$;
 
--- The end of that: the feed goes on past every position that the lost database may have given; when it
--- was, and the newest record.
-CREATE FUNCTION restored_end(_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- The end of that: what people wished for may have come true since, so that they have to wish again; the
+-- feed goes on past every position that the lost database may have given; when it was, and the newest record.
+CREATE FUNCTION restored_end(_now bigint, OUT newest bigint, OUT replays bigint, OUT proposals bigint)
+LANGUAGE plpgsql AS $$
 DECLARE last bigint;
 BEGIN
+  UPDATE replay r SET state = 'cancelled', changed = _now WHERE r.state IN ('running', 'cancelling');
+  GET DIAGNOSTICS replays = ROW_COUNT;
+  UPDATE proposal p SET state = 'rejected', second = 'restore', decided = _now WHERE p.state = 'open';
+  GET DIAGNOSTICS proposals = ROW_COUNT;
   SELECT coalesce(max(position), 0) INTO last FROM feed WHERE position IS NOT NULL;
   INSERT INTO total AS o VALUES ('', 'feed', 0, last + 1000000000)
     ON CONFLICT (tenant, what, slot) DO UPDATE SET n = greatest(o.n, last) + 1000000000;
   PERFORM moment_put('restored', _now);
-  RETURN (SELECT max(accepted) FROM version);
+  SELECT max(v.accepted) INTO newest FROM version v;
 END $$;

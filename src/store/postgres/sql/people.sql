@@ -67,17 +67,12 @@ END $$;
 -- Links a patient by hand: what waited for it goes on.
 CREATE FUNCTION link(_tenant text, _partner text, _type text, _our text, _their text,
   _their_version text, _client text, _now bigint) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE s bigint;
 BEGIN
   PERFORM crosswalk_put(_tenant, _partner, _type, _our, _their, _their_version, _now);
   UPDATE raw SET state = 'received', their_patient = NULL
     WHERE tenant = _tenant AND state = 'unmatched' AND state <> 'done' AND door = _partner
       AND their_patient = _their;
-  IF _client IS NULL THEN RETURN; END IF;
-  FOR s IN SELECT seq FROM job WHERE tenant = _tenant AND client = _client AND partner = _partner
-      AND state = 'parked' AND reason IN ('patient-unknown', 'patient-ambiguous') ORDER BY seq LOOP
-    PERFORM job_go(_tenant, s, 'waiting', _now, _reason => 'by-person', _due => _now);
-  END LOOP;
+  IF _client IS NOT NULL THEN PERFORM released(_tenant, _partner, _client, NULL, _now); END IF;
 END $$;
 
 -- What holds a job back at this moment, exactly (blocked.rs reads it; sqlite/blocked.rs): the same
