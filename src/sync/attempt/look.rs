@@ -26,13 +26,15 @@ pub(super) struct Grounds {
 }
 
 impl Attempt<'_> {
+    /// Whether its last send is over.
+    pub(super) fn is_past(&self) -> bool {
+        let deadline = self.job.deadline;
+        deadline.is_some_and(|d| d < self.house.clock.now())
+    }
+
     /// What is to be looked at before anything of the job is sent.
     pub(super) async fn look(&self) -> Result<Option<Hold>, StoreError> {
-        let past = self
-            .job
-            .deadline
-            .is_some_and(|d| d < self.house.clock.now());
-        if past && !self.job.unsure {
+        if self.is_past() && !self.job.unsure {
             return Ok(Some(Hold::Settle(
                 State::Parked,
                 Reason::PastDeadline,

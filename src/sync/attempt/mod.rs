@@ -188,6 +188,12 @@ impl Attempt<'_> {
         }
         // Sending the same message again is a disclosure; a read is not (contracts section 4).
         if effect.what.find == Find::SameMessage {
+            // Nor is it sent past its last send, whatever became of it before (contracts section 7).
+            if self.is_past() {
+                self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
+                    .await?;
+                return Ok(());
+            }
             let hold = match self.look().await? {
                 None => self.ready(effect, &rows),
                 held => held,
