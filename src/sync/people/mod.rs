@@ -30,7 +30,8 @@ pub struct Limits {
     pub two_replay_above: u64,
     /// Whether an edit takes two people.
     pub two_edit: bool,
-    /// Whether it takes two people to say what became of an unclear prescription.
+    /// Whether it takes two people to say what became of an unclear prescription, or to send one whose
+    /// earlier one may be live.
     pub two_resolve: bool,
 }
 

@@ -88,6 +88,39 @@ async fn silence_about_a_cancel_parks_the_change() {
 }
 
 #[tokio::test]
+async fn to_send_a_change_whose_earlier_one_may_be_live_takes_two() {
+    let (house, order, cancel) = changed().await;
+    let denied = house.pharmacy.answer_cancel(&cancel, Some("AR")).await;
+    denied.expect("a door");
+    house.gateway.work().await;
+    let story = house.story(&order).await;
+    let job = story["jobs"][2]["id"].as_str().expect("an id").to_owned();
+    let post = async |path: String, who: &str, body: Value| {
+        let got = house.gateway.post(&path, who, &body).await;
+        (got.status, got.json())
+    };
+    // Not among many, and not by one person alone.
+    let replay = json!({"partner": NAME, "state": "parked"});
+    let (status, dry) = post("/replays/dry-run".to_owned(), "admin", replay).await;
+    assert_eq!(
+        (status, &dry["skipped"]["earlier-may-be-live"]),
+        (200, &json!(1)),
+        "{dry}"
+    );
+    let why = json!({"why": "they say that they ended it"});
+    let (status, proposed) = post(format!("/jobs/{job}/retry"), "admin", why).await;
+    assert_eq!(status, 202, "{proposed}");
+    house.gateway.work().await;
+    assert_eq!(house.pharmacy.prescriptions().len(), 1, "nothing went");
+    let proposal = proposed["proposal"].as_str().expect("an id");
+    let confirm = format!("/proposals/{proposal}/confirm");
+    assert_eq!(post(confirm.clone(), "admin", json!({})).await.0, 409);
+    assert_eq!(post(confirm, "second", json!({})).await.0, 200);
+    house.gateway.work().await;
+    assert_eq!(house.pharmacy.prescriptions().len(), 2);
+}
+
+#[tokio::test]
 async fn only_the_pharmacy_that_was_asked_can_confirm_a_cancel() {
     let (house, second) = two_pharmacies().await;
     let order = house.prepare("sertraline").await;

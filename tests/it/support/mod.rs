@@ -476,11 +476,8 @@ pub(crate) fn fixture(kind: &str, case: &str) -> Value {
 
 /// A fixture's record with its context.
 pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(kind)
-        .join(case)
-        .join("record.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = path.join(format!("fixtures/{kind}/{case}/record.json"));
     let bytes = std::fs::read(&path).expect("a fixture");
     serde_json::from_slice(&bytes).expect("JSON")
 }
