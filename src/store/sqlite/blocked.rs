@@ -3,7 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::claim::drain;
+use super::claim::{drain, has_older};
 use super::lanes::{self, Lane};
 use super::makers;
 use super::rows;
@@ -119,9 +119,8 @@ pub(super) fn blocked_by(
     }
     out.extend(pause(connection, lane)?);
     let newer = |mark: &i64| g.seq > *mark && g.succeeds.is_none_or(|s| s > *mark);
-    if drain(connection, tenant, lane.partner)?
-        .filter(newer)
-        .is_some()
+    if let Some(mark) = drain(connection, tenant, lane.partner)?.filter(newer)
+        && !in_front(connection, lane, mark)?
     {
         out.push(Blocker::Drain);
     }
@@ -132,6 +131,18 @@ pub(super) fn blocked_by(
         });
     }
     Ok(out)
+}
+
+/// Whether the head of its lane goes although the partner is drained, for the sake of what is behind it.
+fn in_front(connection: &Connection, lane: Lane<'_>, mark: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM lane l WHERE tenant = ?1 AND partner = ?2 AND lane = ?3 AND {})",
+            has_older("?4")
+        ))?
+        .query_row(params![lane.tenant, lane.partner, lane.key, mark], |r| {
+            r.get(0)
+        })
 }
 
 fn cancel(

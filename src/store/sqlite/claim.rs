@@ -120,7 +120,17 @@ pub(super) fn drain(
         .flatten())
 }
 
-/// Ready heads of a partner that is drained: those that came before it, and what took their place.
+/// Whether lane `l` has a job that was there when its partner began to be drained (`mark`): then its head
+/// goes, however new that is.
+pub(super) fn has_older(mark: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM job o INDEXED BY job_lane WHERE o.tenant = l.tenant
+           AND o.partner = l.partner AND o.lane = l.lane AND o.rank IN (0, 1, 2, 3) AND o.seq <= {mark})"
+    )
+}
+
+/// Ready heads of a partner that is drained: those that came before it, what took their place, and what
+/// stands in front of either.
 fn before(
     connection: &Connection,
     tenant: &TenantId,
@@ -130,11 +140,17 @@ fn before(
 ) -> rusqlite::Result<Vec<i64>> {
     let room_sql = i64::try_from(room).unwrap_or(i64::MAX);
     let mut heads: Vec<(i64, i64)> = Vec::new();
+    let in_front = format!(
+        "SELECT priority, head FROM lane l INDEXED BY lane_long WHERE tenant = ?1 AND partner = ?2
+           AND jobs > 1 AND mode = 0 AND head > ?3 AND {} ORDER BY priority, head LIMIT ?4",
+        has_older("?3")
+    );
     for sql in [
         "SELECT priority, head FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0
            AND priority IN (0, 1, 2, 3, 4) AND head <= ?3 ORDER BY priority, head LIMIT ?4",
         "SELECT priority, head FROM lane INDEXED BY lane_succeeds WHERE tenant = ?1 AND partner = ?2
            AND mode = 0 AND succeeds <= ?3 ORDER BY priority, head LIMIT ?4",
+        &in_front,
     ] {
         let mut query = connection.prepare_cached(sql)?;
         let name = params![tenant.as_str(), partner.as_str(), mark, room_sql];
@@ -244,8 +260,12 @@ pub(super) fn open_jobs(
 /// When the next lane of a partner that is not paused is due. Looks at one row per partner, however
 /// many lanes are ready: a partner that is down has all of them.
 pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>> {
+    let older = has_older("p.drain");
+    let before = format!(
+        "(p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain OR (l.jobs > 1 AND {older}))"
+    );
     let due: Option<i64> = connection
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT min(CASE
                  WHEN p.drain IS NULL AND EXISTS (SELECT 1 FROM lane l
                    WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0) THEN 0
@@ -254,16 +274,19 @@ pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>
                        AND l.priority IN (0, 1, 2, 3, 4) AND l.head <= p.drain)
                    OR EXISTS (SELECT 1 FROM lane l INDEXED BY lane_succeeds
                      WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
-                       AND l.succeeds <= p.drain)) THEN 0
+                       AND l.succeeds <= p.drain)
+                   OR EXISTS (SELECT 1 FROM lane l INDEXED BY lane_long
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.jobs > 1 AND l.mode = 0
+                       AND {older})) THEN 0
                  ELSE (SELECT min(due) FROM (SELECT min(l.due) AS due FROM lane l
                      WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2
-                       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
+                       AND {before}
                    UNION ALL SELECT min(l.due) FROM lane l
                      WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 5
-                       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain))) END)
+                       AND {before})) END)
              FROM count c LEFT JOIN partner p ON p.tenant = c.tenant AND p.partner = c.partner
-             WHERE c.state = 'waiting' AND p.paused_until IS NULL",
-        )?
+             WHERE c.state = 'waiting' AND p.paused_until IS NULL"
+        ))?
         .query_row([], |r| r.get(0))?;
     Ok(due.map(Time::from_micros))
 }

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::claim::has_older;
 use super::find::deed;
 use super::lanes::{self, Lane};
 use super::seal::{open, seal};
@@ -129,7 +130,8 @@ pub(super) fn steered(connection: &Connection, tenant: &str) -> rusqlite::Result
     Ok(out)
 }
 
-/// Whether something that was accepted before a drain is in flight, due, or will be.
+/// Whether something that was accepted before a drain is in flight, due, or will be: itself, or what stands
+/// in front of it.
 fn goes_on(
     connection: &Connection,
     tenant: &str,
@@ -137,10 +139,11 @@ fn goes_on(
     mark: i64,
 ) -> rusqlite::Result<bool> {
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode IN (0, 1, 2, 4, 5)
-               AND (head <= ?3 OR succeeds <= ?3))",
-        )?
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM lane l WHERE tenant = ?1 AND partner = ?2
+               AND mode IN (0, 1, 2, 4, 5) AND (head <= ?3 OR succeeds <= ?3 OR (jobs > 1 AND {})))",
+            has_older("?3")
+        ))?
         .query_row(params![tenant, partner, mark], |r| r.get(0))
 }
 

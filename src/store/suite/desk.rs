@@ -278,6 +278,35 @@ pub(in crate::store) async fn a_drain_lets_go_what_was_there_and_nothing_newer(s
     assert_eq!(clinic.goes("ehr", 22).await, ["cancel", "new"]);
 }
 
+pub(in crate::store) async fn a_drain_lets_go_what_stands_in_front_of_what_was_there(
+    store: &dyn Store,
+) {
+    let clinic = Clinic::of(store);
+    let ehr = partner("ehr");
+    let in_lane = |made: NewJob| NewJob {
+        lane: LaneKey("patient/C-1".to_owned()),
+        ..made
+    };
+    clinic.one(OBS, "M-1", in_lane(job("old", "ehr"))).await;
+    clinic.steer(&ehr, Steer::Drain, 1).await;
+    // A cancel of something else goes first in the patient's line, and is newer than the drain.
+    clinic.one(OBS, "M-2", in_lane(cancel("C2", "ehr"))).await;
+    clinic.one(OBS, "M-3", in_lane(job("new", "ehr"))).await;
+    let drained = async || {
+        let steered = store.steered(&clinic.tenant).await.unwrap();
+        steered[0].drained
+    };
+    assert_eq!(drained().await, Some(false), "what was there is left");
+    let first = clinic.next("ehr", 2).await;
+    assert_eq!(first.id.as_str(), "C2");
+    clinic.done(&first, 3).await;
+    let old = clinic.next("ehr", 3).await;
+    assert_eq!(old.id.as_str(), "old");
+    clinic.done(&old, 4).await;
+    assert_eq!(clinic.goes("ehr", 5).await, [""; 0]);
+    assert_eq!(drained().await, Some(true));
+}
+
 pub(in crate::store) async fn a_probe_by_hand_comes_now_and_touches_no_pause_by_a_person(
     store: &dyn Store,
 ) {

@@ -98,6 +98,7 @@ macro_rules! conformance {
             desk: jobs_are_found_by_what_they_are, a_job_is_shown_with_all_that_belongs_to_it,
                 lanes_are_listed_biggest_first, every_blocker_has_its_name,
                 a_drain_lets_go_what_was_there_and_nothing_newer,
+                a_drain_lets_go_what_stands_in_front_of_what_was_there,
                 a_probe_by_hand_comes_now_and_touches_no_pause_by_a_person,
                 a_hold_stops_a_patient_at_one_partner_or_at_all,
                 a_hold_stops_a_merge_of_either_patient;

@@ -135,7 +135,11 @@ impl Model {
 
     /// Whether a drain of its partner leaves it where it is.
     fn after_drain(&self, j: &Job) -> bool {
-        self.drains[j.partner].is_some_and(|mark| j.since() >= mark)
+        let in_front = |mark: u64| {
+            let line = self.line(j.partner, &j.lane);
+            line.iter().any(|o| o.seq < mark)
+        };
+        self.drains[j.partner].is_some_and(|mark| j.since() >= mark && !in_front(mark))
     }
 
     /// Whether `record` is not there yet and on its way, in front of `j`.

@@ -128,6 +128,18 @@ BEGIN
     WHERE n.tenant = _tenant AND n.partner = _partner AND n.kind = _kind AND n.record = _record);
 END $$;
 
+-- Whether a lane has a job that was there when its partner began to be drained: then its head goes, however
+-- new that is.
+CREATE FUNCTION lane_has_older(l lane, _mark bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE r integer;
+BEGIN
+  FOR r IN 0..3 LOOP
+    IF EXISTS (SELECT 1 FROM job o WHERE o.tenant = l.tenant AND o.partner = l.partner AND o.lane = l.lane
+      AND o.rank = r AND o.seq <= _mark) THEN RETURN true; END IF;
+  END LOOP;
+  RETURN false;
+END $$;
+
 -- The lanes at a partner in which a client's jobs stand.
 CREATE FUNCTION lanes_of_client(_tenant text, _partner text, _client text) RETURNS text[]
 LANGUAGE plpgsql AS $$

@@ -137,7 +137,9 @@ BEGIN
       b := b || jsonb_build_array(jsonb_build_array('pause', r.pause_reason,
         nullif(r.paused_until, 9223372036854775807)));
     END IF;
-    IF j.seq > r.drain AND (j.succeeds IS NULL OR j.succeeds > r.drain) THEN
+    IF j.seq > r.drain AND (j.succeeds IS NULL OR j.succeeds > r.drain) AND NOT EXISTS (SELECT 1 FROM lane l
+        WHERE l.tenant = j.tenant AND l.partner = j.partner AND l.lane = j.lane
+          AND lane_has_older(l, r.drain)) THEN
       b := b || jsonb_build_array(jsonb_build_array('drain'));
     END IF;
   END LOOP;

@@ -46,7 +46,10 @@ BEGIN
               AND l.priority = g AND l.head <= mark ORDER BY l.head LIMIT (r->>2)::bigint) b
           UNION
           SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0
-            AND l.succeeds <= mark) h
+            AND l.succeeds <= mark
+          UNION
+          SELECT l.priority, l.head FROM lane l WHERE l.tenant = t AND l.partner = p AND l.jobs > 1
+            AND l.mode = 0 AND l.head > mark AND lane_has_older(l, mark)) h
         ORDER BY h.priority, h.head LIMIT (r->>2)::bigint);
     END IF;
     FOREACH s IN ARRAY heads LOOP
@@ -105,11 +108,15 @@ BEGIN
             AND l.head <= c.drain))
         OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
           AND l.mode = 0 AND l.succeeds <= c.drain)
+        OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+          AND l.jobs > 1 AND l.mode = 0 AND lane_has_older(l, c.drain))
       THEN RETURN 0; END IF;
       SELECT min(l.due) INTO due FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
-        AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+        AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain
+          OR (l.jobs > 1 AND lane_has_older(l, c.drain)));
       SELECT min(l.due) INTO again FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
-        AND l.mode = 5 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+        AND l.mode = 5 AND (l.head <= c.drain OR l.succeeds <= c.drain
+          OR (l.jobs > 1 AND lane_has_older(l, c.drain)));
     END IF;
     best := least(best, due, again);
   END LOOP;
