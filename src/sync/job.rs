@@ -304,7 +304,8 @@ pub struct NewJob {
     pub id: JobId,
     /// Where it goes.
     pub partner: PartnerId,
-    /// The line it stands in.
+    /// The line it stands in, as its partner's `order` has it now. The store puts it where open jobs of its
+    /// chain stand at the partner, if any do: when the order is changed, no two of a chain go at once.
     pub lane: LaneKey,
     /// The chain it belongs to.
     pub chain: Chain,

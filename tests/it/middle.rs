@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
-use crate::support::{Fake, Gateway, Setup, fixture, fixture_whole};
+use crate::support::{Fake, Gateway, Setup, fixture, fixture_whole, until};
 
 /// Nothing waits longer than this.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -185,6 +185,36 @@ async fn what_did_not_arrive_before_its_cancel_never_leaves_again() {
             "{status}"
         );
     }
+}
+
+/// The patient is known, so only the order is sent; the node dies before it hears the answer. What is asked
+/// about is the order, not the patient who was found long ago.
+#[tokio::test]
+async fn what_a_dead_node_sent_after_what_it_skipped_is_asked_about_and_taken_back() {
+    let both = both("patients = \"created\"\n[[routes]]\nto = \"ehr\"\nkinds = [\"client\"]").await;
+    let (whole, _, cancelled) = order();
+    both.gateway.submit_context(&whole["context"]).await;
+    both.gateway.work().await;
+    assert_eq!(both.ehr.of_type("Patient").len(), 1);
+    both.submit(&whole["record"]).await;
+    both.ehr.faults().writes([Some(Fault::SilentAfter)]);
+    tokio::select! {
+        _ = both.gateway.work() => panic!("it hears an answer"),
+        () = until("the order is there", async || both.orders().len() == 1) => {}
+    }
+    both.submit(&cancelled).await;
+    for _ in 0..4 {
+        both.gateway.advance(Duration::from_secs(400));
+        both.gateway.work().await;
+    }
+    assert_eq!(both.orders()[0]["status"], "cancelled");
+    assert_eq!(
+        both.states().await,
+        [
+            triple("copy", "superseded", "replaced"),
+            triple("cancel", "done", "delivered"),
+        ]
+    );
 }
 
 #[tokio::test]

@@ -5,7 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use fhir_gateway::clock::System;
 use fhir_gateway::demo::sim::ehr::Options;
@@ -16,12 +15,7 @@ use fhir_gateway::web::TokenHash;
 use serde_json::{Value, json};
 
 use crate::cluster::{Cluster, Database};
-use crate::support::{BEGIN, fixture};
-
-/// Nothing waits longer than this.
-const DEADLINE: Duration = Duration::from_secs(60);
-/// Between looks at something outside this process.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::support::{BEGIN, fixture, until};
 
 /// A folder, a database in `cluster`, an EHR; gone when it is dropped.
 struct Site {
@@ -194,18 +188,6 @@ impl Drop for Node {
 
 fn read(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap_or_default()
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test waits for real processes, by the real clock"
-)]
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < DEADLINE, "not in time: {what}");
-        tokio::time::sleep(LOOK).await;
-    }
 }
 
 /// Posts version after version of some clients, by one gateway or the other, until each was accepted.

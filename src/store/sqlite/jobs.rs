@@ -328,6 +328,10 @@ pub(super) struct Brings<'a> {
 /// Makes a job.
 pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusqlite::Result<()> {
     let partner = job.partner.as_str();
+    let key = match lane_of_chain(connection, b.tenant, partner, &job.chain.0)? {
+        Some(key) => key,
+        None => job.lane.0.clone(),
+    };
     // The answer to what it awaits may have come between the decision and now.
     let answered = match &job.awaits {
         Some(awaits) => confirmed(connection, b.tenant, awaits.message.as_str())?,
@@ -360,7 +364,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
             b.tenant,
             job.id.as_str(),
             partner,
-            job.lane.0,
+            key,
             job.chain.0,
             b.record.kind,
             b.record.id,
@@ -397,11 +401,27 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
     let lane = Lane {
         tenant: b.tenant,
         partner,
-        key: &job.lane.0,
+        key: &key,
     };
     lanes::counted(connection, lane, i64::from(rank.is_some()))?;
     lanes::refresh(connection, lane, b.now)?;
     merges_look_again(connection, lane, b.client, b.now)
+}
+
+/// Where the open jobs of a chain stand at a partner.
+fn lane_of_chain(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    chain: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached(
+            "SELECT lane FROM job WHERE tenant = ?1 AND chain = ?2 AND partner = ?3
+               AND state IN ('waiting', 'sending', 'asking', 'parked') ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row(params![tenant, chain, partner], |r| r.get(0))
+        .optional()
 }
 
 /// The effects of a job, in order.

@@ -58,6 +58,37 @@ pub(in crate::store) async fn a_patient_line_goes_in_accepted_order(store: &dyn 
     assert_eq!(clinic.goes("ehr", 1).await, ["J2"]);
 }
 
+pub(in crate::store) async fn a_chain_stays_in_order_while_the_order_of_its_partner_is_changed(
+    store: &dyn Store,
+) {
+    let clinic = Clinic::of(store);
+    let version = |n, line: &str| {
+        let bring = draft("observation", "M-1", n);
+        bring.with(in_line(job(&format!("J{n}"), "ehr"), line))
+    };
+    clinic.accept(version(1, "observation/M-1")).await;
+    let first = clinic.next("ehr", 0).await;
+    clinic.accept(version(2, "patient/C-1")).await;
+    assert_eq!(
+        clinic.goes("ehr", 1).await,
+        [""; 0],
+        "the first is in flight"
+    );
+    clinic.done(&first, 1).await;
+    let second = clinic.next("ehr", 1).await;
+    clinic.done(&second, 2).await;
+    // Nothing of it is open any more: the next one stands where the new order has it.
+    clinic.accept(version(3, "patient/C-1")).await;
+    clinic
+        .one(
+            "observation",
+            "M-2",
+            in_line(job("J4", "ehr"), "patient/C-1"),
+        )
+        .await;
+    assert_eq!(clinic.goes("ehr", 3).await, ["J3"]);
+}
+
 pub(in crate::store) async fn a_parked_job_lets_the_next_go(store: &dyn Store) {
     let clinic = Clinic::of(store);
     clinic.one("observation", "M-1", job("J1", "ehr")).await;

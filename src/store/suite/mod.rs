@@ -52,6 +52,7 @@ macro_rules! conformance {
                 linking_releases_the_jobs_of_the_patient;
             lanes: a_chain_goes_in_accepted_order_one_at_a_time, lanes_do_not_wait_for_each_other,
                 a_patient_line_goes_in_accepted_order, a_parked_job_lets_the_next_go,
+                a_chain_stays_in_order_while_the_order_of_its_partner_is_changed,
                 a_cancel_goes_before_what_waits_and_past_what_is_parked_or_held,
                 a_cancel_waits_for_what_is_unclear_in_its_chain_only,
                 a_job_that_waits_for_its_time_keeps_its_line, cancels_go_first_across_lanes;

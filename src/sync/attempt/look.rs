@@ -174,18 +174,30 @@ impl Attempt<'_> {
             .collect())
     }
 
+    /// Whether there is nothing to do for an effect: the partner has a name for its patient, or none for
+    /// what is taken back. A name is never taken away, so a patient that was skipped once stays so.
+    pub(super) async fn skips(&self, effect: &Effect, rows: &Rows) -> Result<bool, StoreError> {
+        if let Some(survivor) = self.survivor(effect).await?
+            && self.name_there(effect, rows) == Some(&survivor.id)
+        {
+            // Told before: their name for the merged patient is the survivor's, which is not to be
+            // written over.
+            return Ok(true);
+        }
+        if self.is_anothers(effect, rows).await? {
+            return Ok(true);
+        }
+        let has_row = self.name_there(effect, rows).is_some();
+        Ok(match effect.what.kind {
+            EffectKind::Patient => has_row,
+            EffectKind::Retract => !has_row,
+            EffectKind::Upsert | EffectKind::Message => false,
+        })
+    }
+
     /// What keeps an effect from being sent.
     pub(super) fn ready(&self, effect: &Effect, rows: &Rows) -> Option<Hold> {
         let what = &effect.what;
-        let has_row = rows.contains_key(&(what.resource_type.clone(), what.our_id.clone()));
-        match what.kind {
-            EffectKind::Patient if has_row => return Some(Hold::Skip),
-            EffectKind::Retract if !has_row => return Some(Hold::Skip),
-            EffectKind::Upsert
-            | EffectKind::Patient
-            | EffectKind::Retract
-            | EffectKind::Message => {}
-        }
         if let Some(payload) = &what.payload {
             let hash: Hash = payload_hash(&self.tenant.key, &payload.bytes, &payload.holes);
             if hash != payload.hash {

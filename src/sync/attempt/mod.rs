@@ -59,8 +59,6 @@ struct Heard {
 enum Hold {
     /// It waits or parks, for this reason; the gate's hold is one.
     Settle(State, Reason, bool),
-    /// Nothing to do for this effect.
-    Skip,
     /// The lease may have run out: say nothing more.
     Lost,
 }
@@ -107,36 +105,16 @@ impl Attempt<'_> {
         not_needed: &mut Vec<u32>,
     ) -> Result<bool, StoreError> {
         let rows = self.rows(effect).await?;
-        let ready = match self.survivor(effect).await? {
-            // Told before: their name for the merged patient is the survivor's, which is not to be
-            // written over.
-            Some(survivor) if self.name_there(effect, &rows) == Some(&survivor.id) => {
-                Some(Hold::Skip)
+        if self.skips(effect, &rows).await? {
+            not_needed.push(effect.n);
+            if last {
+                self.nothing_to_send(std::mem::take(not_needed)).await?;
             }
-            _ if self.is_anothers(effect, &rows).await? => Some(Hold::Skip),
-            _ => self.ready(effect, &rows),
-        };
-        match ready {
-            None => {}
-            Some(Hold::Skip) => {
-                not_needed.push(effect.n);
-                if last {
-                    self.taken_back().await?;
-                    let report = Report {
-                        not_needed: std::mem::take(not_needed),
-                        settle: Some(self.done(Reason::NotNeeded)),
-                        ..self.empty(self.house.clock.now())
-                    };
-                    if self.house.store.report(report).await? == Reported::Stored {
-                        self.merged().await?;
-                    }
-                }
-                return Ok(!last);
-            }
-            Some(hold) => {
-                self.held(hold, effect.n).await?;
-                return Ok(false);
-            }
+            return Ok(!last);
+        }
+        if let Some(hold) = self.ready(effect, &rows) {
+            self.held(hold, effect.n).await?;
+            return Ok(false);
         }
         if fault::mutant(Mutant::DoneBeforeDelivery) {
             let done = self.done(Reason::Delivered);
@@ -149,41 +127,78 @@ impl Attempt<'_> {
         self.conclude(effect, last, heard, not_needed).await
     }
 
-    /// Asks about the first open effect.
-    async fn ask(&self) -> Result<(), StoreError> {
-        let Some(i) = self.job.effects.iter().position(|e| !e.done) else {
-            self.settle(State::Done, Reason::FoundThere, false, Reach::There)
-                .await?;
-            return Ok(());
+    /// The last of the job's effects needed nothing: it is done.
+    async fn nothing_to_send(&self, not_needed: Vec<u32>) -> Result<(), StoreError> {
+        self.taken_back().await?;
+        let report = Report {
+            not_needed,
+            settle: Some(self.done(Reason::NotNeeded)),
+            ..self.empty(self.house.clock.now())
         };
-        let effect = &self.job.effects[i];
-        let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
+        if self.house.store.report(report).await? == Reported::Stored {
+            self.merged().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks about the effect that may have been sent: the first open one that is not skipped. What is
+    /// skipped is told with the outcome of the next one only, so a node that died while it sent leaves
+    /// both open.
+    async fn ask(&self) -> Result<(), StoreError> {
+        let mut not_needed = Vec::new();
+        let mut sent = None;
+        for effect in self.job.effects.iter().filter(|e| !e.done) {
+            let rows = self.rows(effect).await?;
+            if !self.skips(effect, &rows).await? {
+                sent = Some((effect, rows));
+                break;
+            }
+            not_needed.push(effect.n);
+        }
+        let Some((effect, rows)) = sent else {
+            if not_needed.is_empty() {
+                self.settle(State::Done, Reason::FoundThere, false, Reach::There)
+                    .await?;
+                return Ok(());
+            }
+            return self.nothing_to_send(not_needed).await;
+        };
+        let last = !self.job.effects.iter().any(|e| !e.done && e.n > effect.n);
         if !self.member.partner.can_ask(&effect.what) {
             self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
                 .await?;
             return Ok(());
         }
         // Sending the same message again is a disclosure; a read is not (contracts section 4).
-        if effect.what.find == Find::SameMessage
-            && let Some(hold) = self.look().await?
-        {
-            if let Hold::Settle(state, reason, held) = hold {
-                // Held by the gate: asked about when it opens. Else a person has to look.
-                let state = if held { State::Asking } else { state };
-                let settle = self.to(state, reason, held, true, Reach::Maybe);
-                self.report(None, None, Some(settle)).await?;
+        if effect.what.find == Find::SameMessage {
+            let hold = match self.look().await? {
+                None => self.ready(effect, &rows),
+                held => held,
+            };
+            match hold {
+                None => {}
+                Some(Hold::Lost) => return Ok(()),
+                Some(Hold::Settle(state, reason, held)) => {
+                    // Held by the gate: asked about when it opens. Else a person has to look.
+                    let state = if held { State::Asking } else { state };
+                    let settle = self.to(state, reason, held, true, Reach::Maybe);
+                    self.report(None, None, Some(settle)).await?;
+                    return Ok(());
+                }
             }
-            return Ok(());
         }
-        let rows = self.rows(effect).await?;
         if self.lease_is_over() {
             return Ok(());
         }
         let heard = self.timed(effect, &rows, true).await;
-        let goes_on = self.conclude(effect, last, heard, Vec::new()).await?;
+        let goes_on = self.conclude(effect, last, heard, not_needed).await?;
         if goes_on {
             // Found, and more effects are open: they go by the ordinary road, under a new claim.
-            self.settle(State::Waiting, Reason::FoundThere, false, Reach::Maybe)
+            let reach = match rest::brings(effect) || self.sent_before(effect.n) {
+                true => Reach::Maybe,
+                false => Reach::Not,
+            };
+            self.settle(State::Waiting, Reason::FoundThere, false, reach)
                 .await?;
         }
         Ok(())

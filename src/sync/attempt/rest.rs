@@ -12,24 +12,36 @@ use crate::sync::ports::{Admission, Admitted, CrosswalkRow, Rows, Settle, StoreE
 use crate::sync::reason::Reason;
 use crate::sync::verdict::Remote;
 
+/// Whether an effect brings something of the record itself.
+pub(super) fn brings(effect: &Effect) -> bool {
+    matches!(effect.what.kind, EffectKind::Upsert | EffectKind::Message)
+}
+
 impl Attempt<'_> {
     /// Whether something of the record itself is at the partner, from effects before this one. Finding
     /// its patient there, or skipping a retraction, brought nothing.
     pub(super) fn sent_before(&self, at: u32) -> bool {
-        self.job.effects.iter().any(|e| {
-            (e.done || e.n < at) && matches!(e.what.kind, EffectKind::Upsert | EffectKind::Message)
-        })
+        let effects = &self.job.effects;
+        effects.iter().any(|e| (e.done || e.n < at) && brings(e))
     }
 
     /// A job that is about to rest ends instead, where a later version or a cancel took its place
-    /// meanwhile.
+    /// meanwhile. What it left at the partner before is not forgotten.
     pub(super) async fn rests(&self, settle: Settle) -> Result<Settle, StoreError> {
-        let rests = matches!(settle.state, State::Waiting | State::Parked) && !settle.unsure;
-        if !rests || self.job.purpose == Purpose::Cancel {
+        let settled = matches!(settle.state, State::Done | State::Asking) || settle.unsure;
+        if settled || self.job.purpose == Purpose::Cancel {
             return Ok(settle);
         }
-        let sent = settle.reach != Reach::Not;
         let jobs = self.jobs_of_record().await?;
+        let reach = match settle.reach {
+            Reach::Not => self.reach_before(&jobs),
+            reach => reach,
+        };
+        let settle = Settle { reach, ..settle };
+        if !matches!(settle.state, State::Waiting | State::Parked) {
+            return Ok(settle);
+        }
+        let sent = reach != Reach::Not;
         Ok(match overtaken::overtaken(&self.job.id, sent, &jobs) {
             Some((state, reason)) => Settle {
                 state,
@@ -52,8 +64,17 @@ impl Attempt<'_> {
             return Ok(None); // never claimed before: what came later has taken it back already
         }
         let jobs = self.jobs_of_record().await?;
-        let ended = overtaken::overtaken(&self.job.id, self.sent_before(0), &jobs);
+        let sent = self.sent_before(0) || self.reach_before(&jobs) != Reach::Not;
+        let ended = overtaken::overtaken(&self.job.id, sent, &jobs);
         Ok(ended.map(|(state, reason)| Hold::Settle(state, reason, false)))
+    }
+
+    /// What was known before of whether the job left anything there: a send that brought nothing does not
+    /// change it. A question settles it.
+    fn reach_before(&self, jobs: &[ChainJob]) -> Reach {
+        let own = jobs.iter().find(|j| j.id == self.job.id);
+        let sending = self.job.state == State::Sending;
+        own.filter(|_| sending).map_or(Reach::Not, |j| j.reach)
     }
 
     async fn nothing_left(&self) -> Result<Option<Hold>, StoreError> {

@@ -32,6 +32,11 @@ pub(crate) use fake::Fake;
 
 use crate::cluster::{Cluster, Database};
 
+/// Nothing is waited for longer than this.
+const UNTIL_MAX: Duration = Duration::from_secs(60);
+/// Between looks at what is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
 /// The tenant's key.
@@ -480,4 +485,17 @@ pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
         .join("record.json");
     let bytes = std::fs::read(&path).expect("a fixture");
     serde_json::from_slice(&bytes).expect("JSON")
+}
+
+/// Waits until something holds that another process or task brings about.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is waited for happens by the real clock"
+)]
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let begun = std::time::Instant::now();
+    while !holds().await {
+        assert!(begun.elapsed() < UNTIL_MAX, "not in time: {what}");
+        tokio::time::sleep(LOOK).await;
+    }
 }

@@ -40,9 +40,7 @@ impl World<'_> {
         }
         // What a person began before is over before the pauses are.
         self.quiet()?;
-        for partner in 0..PARTNERS.len() {
-            self.pause(partner, false);
-        }
+        self.let_go();
         let mut pressed: HashMap<String, u32> = HashMap::new();
         for round in 0..ROUNDS {
             self.quiet()?;

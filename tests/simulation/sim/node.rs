@@ -76,7 +76,7 @@ pub(crate) fn start(
             id: PartnerId::new(played.id),
             party: None,
             class: None,
-            order_by_patient: false,
+            order_by_patient: place == 0 && shared.by_patient,
             concurrency_max: 4,
             timeout_ms: u64::try_from(TIMEOUT.as_millis()).expect("short"),
             json: fhir_gateway::json::Limits::default(),

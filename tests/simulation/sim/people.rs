@@ -1,15 +1,20 @@
-//! People: pauses, retries, and what they find out by calling a partner. They tell the truth: they look at
-//! the partner's book, and wait while something is still on its way there.
+//! People: pauses, drains, patients held, retries, and what they find out by calling a partner. They tell the
+//! truth: they look at the partner's book, and wait while something is still on its way there.
 
 use fhir_gateway::clock::Time;
 use fhir_gateway::ids::{JobId, PartnerId, TenantId};
-use fhir_gateway::sync::ports::{Act, Store as _};
+use fhir_gateway::sync::ports::{Act, By, Steer, Store as _};
 use fhir_gateway::sync::reason::Reason;
 
 use super::base::Base;
 use super::turns::at_once;
 use super::world::World;
 use super::{PARTNERS, TENANT};
+
+const BY: By<'static> = By {
+    who: "person",
+    why: "by the book",
+};
 
 /// A job, as a person sees it.
 #[derive(Clone, Debug)]
@@ -62,7 +67,7 @@ impl World<'_> {
 
     /// A person does something.
     pub(crate) fn person(&mut self) {
-        match self.rng.u32(..6) {
+        match self.rng.u32(..8) {
             0 => {
                 let partner = self.rng.usize(..PARTNERS.len());
                 self.pause(partner, true);
@@ -70,6 +75,16 @@ impl World<'_> {
             1 | 2 => {
                 let partner = self.rng.usize(..PARTNERS.len());
                 self.pause(partner, false);
+            }
+            3 => {
+                let partner = self.rng.usize(..PARTNERS.len());
+                self.steer(partner, Steer::Drain);
+            }
+            4 => {
+                let client = ["C-1001", "C-1007"][self.rng.usize(..2)];
+                let at = [None, Some(0), Some(2)][self.rng.usize(..3)];
+                let on = self.rng.bool();
+                self.hold(client, at, on);
             }
             _ => {
                 let parked = self.jobs("state = 'parked'");
@@ -99,6 +114,52 @@ impl World<'_> {
             let (tenant, partner) = (TenantId::new(TENANT), PartnerId::new(id));
             let _ = base.pause(&tenant, &partner, until).await;
         });
+    }
+
+    /// Drains a partner, or ends that; at once, as if between two steps of the nodes.
+    pub(crate) fn steer(&mut self, partner: usize, steer: Steer) {
+        let id = PARTNERS[partner].id;
+        self.note(22, partner as u64, || {
+            format!("a person: {steer:?} of {id}")
+        });
+        let now = self.shared.hands.now();
+        let (tenant, partner) = (TenantId::new(TENANT), PartnerId::new(id));
+        // Either ends what a person paused.
+        self.shared.watch.paused(id, false);
+        let done = at_once(self.shared.store.steer(&tenant, &partner, steer, BY, now));
+        self.shared.watch.committed("steer");
+        if let Err(why) = done {
+            self.shared.watch.fail(format!("steering {id}: {why}"));
+        }
+    }
+
+    /// Holds a patient, at one partner or at all, or lets go.
+    pub(crate) fn hold(&mut self, client: &str, at: Option<usize>, on: bool) {
+        let id = at.map(|n| PartnerId::new(PARTNERS[n].id));
+        self.note(23, u64::from(on), || {
+            format!("a person holds {client} at {id:?}: {on}")
+        });
+        let now = self.shared.hands.now();
+        let tenant = TenantId::new(TENANT);
+        let store = &self.shared.store;
+        let done = at_once(store.hold(&tenant, client, id.as_ref(), on, BY, now));
+        self.shared.watch.committed("hold");
+        if let Err(why) = done {
+            self.shared.watch.fail(format!("holding {client}: {why}"));
+        }
+    }
+
+    /// Nobody is held or drained any more.
+    pub(crate) fn let_go(&mut self) {
+        for partner in 0..PARTNERS.len() {
+            self.pause(partner, false);
+            self.steer(partner, Steer::Resume);
+        }
+        for client in ["C-1001", "C-1007"] {
+            for at in [None, Some(0), Some(2)] {
+                self.hold(client, at, false);
+            }
+        }
     }
 
     /// What a person does about a parked job. Whether anything.

@@ -36,6 +36,7 @@ fn shared(path: &Path, seed: u64, mutant: Option<Mutant>) -> Arc<Shared> {
         faults: Mutex::default(),
         rng: Mutex::new(fastrand::Rng::with_seed(seed ^ 0x57)),
         sabotage: Sabotage::of(mutant),
+        by_patient: seed.is_multiple_of(3),
     })
 }
 

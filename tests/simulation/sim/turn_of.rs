@@ -39,8 +39,19 @@ pub(crate) fn out_of_turn(
     if !none(&before)? {
         return Ok(Some("it is not the head of its lane"));
     }
+    let drained = "SELECT count(*) FROM job j JOIN partner p ON p.partner = j.partner
+        WHERE j.id = ?1 AND j.seq > p.drain AND (j.succeeds IS NULL OR j.succeeds > p.drain)";
+    if !none(drained)? {
+        return Ok(Some("its partner is drained, and it came later"));
+    }
     if job.purpose == Purpose::Cancel || job.state == State::Asking {
         return Ok(None);
+    }
+    let stopped = "SELECT count(*) FROM job j JOIN stop s ON s.partner IN ('', j.partner)
+        WHERE j.id = ?1 AND (s.client = j.client
+          OR EXISTS (SELECT 1 FROM hold h WHERE h.job = j.seq AND h.client = s.client))";
+    if !none(stopped)? {
+        return Ok(Some("an administrator stopped its patient"));
     }
     let needs = "SELECT count(*) FROM job j JOIN need n ON n.job = j.seq
         WHERE j.id = ?1

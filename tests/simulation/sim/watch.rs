@@ -61,6 +61,8 @@ struct Inner {
     claimed_denied: BTreeSet<String>,
     /// Leases that were given out: job and token.
     leases: BTreeSet<(String, i64)>,
+    /// Jobs as the trace showed them last.
+    shown: BTreeMap<String, String>,
 }
 
 /// A job's row before a report.
@@ -96,6 +98,7 @@ impl Watch {
                 denied: BTreeSet::new(),
                 claimed_denied: BTreeSet::new(),
                 leases: BTreeSet::new(),
+                shown: BTreeMap::new(),
             }),
         }
     }
@@ -128,6 +131,16 @@ impl Watch {
     /// Runs a query of the world's own.
     pub(crate) fn ask<T>(&self, ask: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> T {
         ask(&self.inner().db).expect("a query of the simulation")
+    }
+
+    /// The jobs that changed since this was asked last, for the trace.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = String> {
+        let mut inner = self.inner();
+        let rows = inner.shown().expect("a query");
+        rows.into_iter().filter_map(move |(id, row)| {
+            let line = format!("{id} {row}");
+            (inner.shown.insert(id, row.clone()) != Some(row)).then_some(line)
+        })
     }
 
     pub(crate) fn clock(&self, now: Time) {
@@ -432,6 +445,21 @@ impl Inner {
             .prepare_cached(sql)
             .and_then(|mut s| s.query_row([name], |r| r.get(0)).optional());
         found.expect("a query of the simulation").flatten()
+    }
+
+    fn shown(&self) -> rusqlite::Result<Vec<(String, String)>> {
+        self.db
+            .prepare_cached(
+                "SELECT id, purpose || ' ' || kind || '/' || record || '/' || version || ' at ' || partner
+                   || ': ' || state || iif(reason IS NULL, '', ' (' || reason || ')')
+                   || iif(unsure, ', unclear', '') || ', reach ' || reach
+                   || iif(lease_until IS NULL, '', ', leased')
+                   || (SELECT ', effects done ' || sum(done) || ' of ' || count(*) FROM effect e
+                       WHERE e.job = j.seq)
+                 FROM job j ORDER BY seq",
+            )?
+            .query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?
+            .collect()
     }
 
     fn row(&self, job: &str) -> rusqlite::Result<Option<Row>> {

@@ -428,8 +428,10 @@ impl World<'_> {
             if trace.len() >= TRACE_MAX {
                 trace.drain(..TRACE_MAX / 4);
             }
-            let now = self.shared.hands.now().since(BEGIN);
-            trace.push(format!("{:>10.3} s  {}", now.as_secs_f64(), words()));
+            let now = self.shared.hands.now().since(BEGIN).as_secs_f64();
+            trace.push(format!("{now:>10.3} s  {}", words()));
+            let changed = self.shared.watch.changed();
+            trace.extend(changed.map(|row| format!("{now:>10.3} s      {row}")));
         }
     }
 }

@@ -113,8 +113,10 @@ BEGIN
   n.seq := nextval('job_seq');
   n.id := _job->>'id';
   n.partner := _job->>'partner';
-  n.lane := _job->>'lane';
   n.chain := _job->>'chain';
+  -- Where the open jobs of its chain stand, if any do: when the order is changed, no two of it go at once.
+  n.lane := coalesce((SELECT j.lane FROM job j WHERE j.tenant = _tenant AND j.chain = n.chain
+      AND j.partner = n.partner ORDER BY j.seq DESC LIMIT 1), _job->>'lane');
   n.kind := _kind;
   n.record := _record;
   n.version := _version;
