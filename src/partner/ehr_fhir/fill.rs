@@ -35,7 +35,11 @@ impl Body {
 /// # Errors
 /// The patient that has no row: its reference never degrades. Or a payload that is none any more.
 pub fn fill(payload: &Payload, rows: &Rows) -> Result<Body, Unfilled> {
-    if payload.holes.iter().any(|h| h.required() && their(h, rows).is_none()) {
+    if payload
+        .holes
+        .iter()
+        .any(|h| h.required() && their(h, rows).is_none())
+    {
         return Err(Unfilled::Patient);
     }
     match spliced(payload, rows) {
@@ -321,7 +325,11 @@ mod tests {
         ];
         for some in 0..1 << names.len() {
             let mut known = vec![("Patient", "p1", "77")];
-            known.extend((0..names.len()).filter(|n| some >> n & 1 == 1).map(|n| names[n]));
+            known.extend(
+                (0..names.len())
+                    .filter(|n| some >> n & 1 == 1)
+                    .map(|n| names[n]),
+            );
             let (payload, rows) = (example(), rows(&known));
             let wanted = by_pointers(&payload, &rows).expect("filled").to_string();
             let spliced = spliced(&payload, &rows).expect("the text tells");

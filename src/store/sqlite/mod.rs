@@ -135,7 +135,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         names: &[(String, String)],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read("newest", |c| read::newest(c, tenant, names))
+        self.read_at_once("newest", |c| read::newest(c, tenant, names))
     }
 
     async fn versions(
@@ -143,7 +143,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         records: &[VersionRef],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read("versions", |c| read::versions(c, tenant, records))
+        self.read_at_once("versions", |c| read::versions(c, tenant, records))
     }
 
     async fn consents(
@@ -224,7 +224,7 @@ impl Store for Sqlite {
         partner: &PartnerId,
         ours: &[(String, String)],
     ) -> Result<Vec<CrosswalkRow>, StoreError> {
-        self.read("crosswalk", |c| crosswalk::rows(c, tenant, partner, ours))
+        self.read_at_once("crosswalk", |c| crosswalk::rows(c, tenant, partner, ours))
     }
 
     async fn crosswalk_back(
