@@ -52,6 +52,25 @@ impl Desk {
         got.json()
     }
 
+    /// The status page, as somebody sees it.
+    async fn page(&self, who: &str) -> String {
+        let html = [("accept", "text/html")];
+        let get = reqwest::Method::GET;
+        let got = self.gateway.send(get, "/status", who, &html, None).await;
+        assert_eq!(got.status, 200);
+        assert!(!got.text().contains("Canary"), "the page names a patient");
+        got.text()
+    }
+
+    /// A button of a page; where it leads.
+    async fn press(&self, path: &str, who: &str) -> u16 {
+        let html = [("accept", "text/html")];
+        let form = "application/x-www-form-urlencoded";
+        let body = Some((form, b"back=%2Fstatus".to_vec()));
+        let post = reqwest::Method::POST;
+        self.gateway.send(post, path, who, &html, body).await.status
+    }
+
     async fn clients(&self) {
         for id in ["C-1001", "C-1002", "C-1003"] {
             let got = self.gateway.submit("client", &fixture("client", id)).await;
@@ -170,7 +189,22 @@ async fn a_big_replay_takes_two_people() {
         409,
         "their own"
     );
-    assert_eq!(desk.post(&confirm, "second", json!({})).await.0, 200);
+    let (own, others) = (desk.page("admin").await, desk.page("second").await);
+    assert!(
+        own.contains("1 decision waits for a second person"),
+        "{own}"
+    );
+    assert!(
+        !own.contains(&confirm) && own.contains("Take back"),
+        "{own}"
+    );
+    assert!(others.contains(&confirm) && others.contains("Reject"));
+    assert_eq!(desk.press(&confirm, "second").await, 303);
+    let page = desk.page("admin").await;
+    assert!(
+        page.contains("/replays/R-3/cancel") && !page.contains(&confirm),
+        "{page}"
+    );
     desk.gateway.work().await;
     assert_eq!(desk.done().await, 6);
     let end = desk.see("/replays/R-3").await;

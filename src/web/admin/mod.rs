@@ -14,6 +14,7 @@ pub(super) mod second;
 mod status;
 mod status_page;
 mod story;
+mod under_way;
 mod unmatched;
 mod words;
 
@@ -36,7 +37,7 @@ use crate::ids::{JobId, PartnerId};
 use crate::record::Kind;
 use crate::sync::people;
 use crate::sync::people::second::Wish;
-use crate::sync::ports::{Act, By, CrosswalkRow, Replay, ReplayState};
+use crate::sync::ports::{Act, By, CrosswalkRow, ReplayState};
 
 /// Bytes of a form, at most.
 const FORM_BYTES_MAX: usize = 8192;
@@ -74,28 +75,22 @@ pub(super) async fn status(
     let now = doors.now();
     let tenant = doors.tenant(&caller)?;
     let found = doors.status(&caller.tenant).await?;
+    let store = &doors.house.store;
+    let replays = store.replays(&caller.tenant, REPLAYS_SHOWN).await;
+    let mut replays = replays.map_err(|e| store_said(&e))?;
+    replays.retain(|r| matches!(r.state, ReplayState::Running | ReplayState::Cancelling));
+    let proposals = store.proposals(&caller.tenant, REPLAYS_SHOWN).await;
     let shown = status::Shown {
         tenant,
         now,
         status: &found,
+        replays: &replays,
+        proposals: &proposals.map_err(|e| store_said(&e))?,
+        who: &caller.name,
         may_act: caller.may(&Right::Operate),
     };
     if !answer::wants_page(&headers) {
-        let mut out = shown.json();
-        let store = &doors.house.store;
-        let said = |e| store_said(&e);
-        let running = store.replays(&caller.tenant, REPLAYS_SHOWN).await;
-        let open = |r: &Replay| matches!(r.state, ReplayState::Running | ReplayState::Cancelling);
-        let running = running.map_err(said)?;
-        let running: Vec<_> = running
-            .iter()
-            .filter(|r| open(r))
-            .map(replays::shown)
-            .collect();
-        let proposals = store.proposals(&caller.tenant, REPLAYS_SHOWN).await;
-        out["replays"] = json!(running);
-        out["proposals"] = json!(proposals.map_err(said)?);
-        return Ok(answer::json(StatusCode::OK, &out));
+        return Ok(answer::json(StatusCode::OK, &shown.json()));
     }
     let every = view
         .ok()

@@ -13,7 +13,7 @@ use super::super::answer::{self, Answer, problem};
 use super::super::guard::Caller;
 use super::super::health::store_said;
 use super::lists::not_a_word;
-use super::{WHY_CHARS_MAX, form};
+use super::{WHY_CHARS_MAX, done, form, under_way};
 use crate::clock::Time;
 use crate::ids::{self, JobId, PartnerId};
 use crate::sync::job::State as JobState;
@@ -190,12 +190,7 @@ pub(in super::super) async fn begin(
 /// A replay with how far it is.
 pub(super) fn shown(replay: &Replay) -> Value {
     let mut out = json!(replay);
-    let share = if replay.upto > 0 {
-        replay.cursor.saturating_mul(100) / replay.upto
-    } else {
-        100
-    };
-    out["looked_through_percent"] = json!(share.clamp(0, 100));
+    out["looked_through_percent"] = json!(under_way::looked_through(replay));
     out
 }
 
@@ -241,6 +236,7 @@ pub(in super::super) async fn cancel(
     request: Request,
 ) -> Result<Answer, Answer> {
     caller.needs(&[Right::Operate])?;
+    let page = answer::wants_page(request.headers());
     let said: super::Why = form(&doors, request).await?;
     let why = said.why();
     let by = By {
@@ -262,5 +258,5 @@ pub(in super::super) async fn cancel(
         ));
     }
     tracing::info!(replay = %id, who = %caller.name, "a person stopped a replay");
-    Ok(answer::json(StatusCode::OK, &json!({"done": true})))
+    Ok(done(page, &said.back))
 }

@@ -23,8 +23,8 @@ use crate::sync::ports::By;
 pub(super) fn proposed(page: bool, proposal: &str) -> Answer {
     if page {
         let html = format!(
-            "<!doctype html><title>A second person</title><p>Another person has to confirm this: \
-             <code>fhir-gateway jobs confirm {proposal}</code>. <a href=\"/status\">Back</a></p>"
+            "<!doctype html><title>A second person</title><p>Another person has to confirm this, on the \
+             <a href=\"/status\">status page</a> or by <code>fhir-gateway jobs confirm {proposal}</code>.</p>"
         );
         return answer::page(StatusCode::ACCEPTED, html);
     }

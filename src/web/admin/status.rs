@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::words;
+use super::{replays, words};
 use crate::clock::Time;
 use crate::ids::PartnerId;
 use crate::sync::house::Tenant;
 use crate::sync::job::State;
-use crate::sync::ports::{JobView, Status};
+use crate::sync::ports::{JobView, Proposal, Replay, Status};
 use crate::sync::reason::Reason;
 
 /// What is shown, to whom.
@@ -17,6 +17,11 @@ pub(super) struct Shown<'a> {
     pub(super) tenant: &'a Tenant,
     pub(super) now: Time,
     pub(super) status: &'a Status,
+    /// Those that run, or are being stopped.
+    pub(super) replays: &'a [Replay],
+    pub(super) proposals: &'a [Proposal],
+    /// The caller.
+    pub(super) who: &'a str,
     pub(super) may_act: bool,
 }
 
@@ -99,6 +104,7 @@ impl<'a> Shown<'a> {
         let mut class = "good";
         let inbound = u64::try_from(self.status.parked_raw.len()).unwrap_or(0);
         let unmatched = u64::try_from(self.status.unmatched.len()).unwrap_or(0);
+        let proposals = u64::try_from(self.proposals.len()).unwrap_or(0);
         for (n, one, many) in [
             (
                 of(State::Parked),
@@ -114,6 +120,11 @@ impl<'a> Shown<'a> {
                 unmatched,
                 "patient is to be linked",
                 "patients are to be linked",
+            ),
+            (
+                proposals,
+                "decision waits for a second person",
+                "decisions wait for a second person",
             ),
         ] {
             if n > 0 {
@@ -268,6 +279,8 @@ impl<'a> Shown<'a> {
             "unmatched": self.status.unmatched.len(),
             "denials_open": self.status.denials_open,
             "refusals": refusals,
+            "replays": self.replays.iter().map(replays::shown).collect::<Vec<_>>(),
+            "proposals": self.proposals,
             "audit": {"at": self.status.audited.at, "findings": self.findings()},
         })
     }

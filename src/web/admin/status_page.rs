@@ -28,6 +28,7 @@ impl<'a> Shown<'a> {
             "Waits for a person",
             groups.iter().filter(|g| g.state == State::Parked),
         );
+        self.proposals(&mut out);
         self.inbound(&mut out);
         self.cards(&mut out);
         self.section(
@@ -35,6 +36,7 @@ impl<'a> Shown<'a> {
             "Moves by itself",
             groups.iter().filter(|g| g.state != State::Parked),
         );
+        self.replays(&mut out);
         self.footer(&mut out);
         whole(
             "Status",
@@ -102,7 +104,9 @@ impl<'a> Shown<'a> {
     }
 
     fn row(&self, out: &mut String, job: &JobView) {
-        let next = if job.state.is_open() {
+        let next = if words::by_the_gate(job) {
+            words::until(Time::NEVER, self.now)
+        } else if job.state.is_open() {
             words::until(job.due, self.now)
         } else {
             "—".to_owned()

@@ -123,11 +123,17 @@ pub(super) fn presses(job: &JobView) -> Vec<Press> {
                 !job.unsure
                     && matches!(job.state, State::Waiting | State::Parked)
                     && !only_a_new_version_helps(job.reason)
+                    && !by_the_gate(job)
             }
             Press::Cancel => at_rest,
             Press::ResolveThere | Press::ResolveNotThere => job.unsure && at_rest,
         })
         .collect()
+}
+
+/// Whether the gate holds it: it goes when the client's consents change, and not before.
+pub(super) fn by_the_gate(job: &JobView) -> bool {
+    job.state == State::Waiting && job.reason == Some(Reason::Consent)
 }
 
 /// Whether the same bytes would park again at once.
