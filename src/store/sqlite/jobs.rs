@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::counts;
 use super::lanes::{self, Lane, Standing};
 use super::rows::{self, int};
 use super::seal::seal;
@@ -224,7 +225,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             awaits,
         ])?;
     if place.state != to.to {
-        counted(connection, place, to.to)?;
+        counts::moved(connection, place, to.to)?;
     }
     let ended = matches!(to.to, State::Done | State::Cancelled | State::Superseded);
     if ended {
@@ -291,38 +292,6 @@ fn unheld(connection: &Connection, place: &Place) -> rusqlite::Result<Vec<String
         )?);
     }
     Ok(lanes)
-}
-
-/// A job is counted in another state.
-fn counted(connection: &Connection, place: &Place, to: State) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, -1), (?1, ?2, ?4, 1)
-             ON CONFLICT DO UPDATE SET n = n + excluded.n",
-        )?
-        .execute(params![
-            place.tenant,
-            place.partner,
-            place.state.as_str(),
-            to.as_str()
-        ])?;
-    Ok(())
-}
-
-/// One more job begins in a state.
-fn made(
-    connection: &Connection,
-    tenant: &str,
-    partner: &str,
-    state: State,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, 1)
-             ON CONFLICT DO UPDATE SET n = n + 1",
-        )?
-        .execute(params![tenant, partner, state.as_str()])?;
-    Ok(())
 }
 
 /// Whose job it is and what it brings.
@@ -407,7 +376,7 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
     for on in &job.needs {
         need.execute(params![b.tenant, partner, on.kind, on.id, seq])?;
     }
-    made(connection, b.tenant, partner, state)?;
+    counts::made(connection, b.tenant, partner, state)?;
     total(connection, b.tenant, "jobs", 1)?;
     let lane = Lane {
         tenant: b.tenant,

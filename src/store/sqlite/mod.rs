@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod blocked;
 mod claim;
+mod counts;
 mod crosswalk;
 mod database;
 mod denials;
