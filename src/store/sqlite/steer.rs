@@ -193,7 +193,7 @@ pub(super) fn hold(
                 partner: &partner,
                 key: &key,
             };
-            lanes::refresh(connection, lane, now.micros())?;
+            lanes::refresh(connection, lane, 0, now.micros())?;
         }
     }
     Ok(true)
