@@ -41,14 +41,14 @@ impl Exchange<'_> {
     /// it is, not by what it says.
     fn holds_ours(&self, theirs: &serde_json::Value) -> bool {
         self.delivery.effect.what.kind == EffectKind::Patient
-            || self.body().is_ok_and(|ours| within(&ours, theirs))
+            || self.body().is_ok_and(|ours| within(&ours.value(), theirs))
     }
 
     /// An update: it arrived if what is there is what we sent. When in doubt (an EHR that adds to what it
     /// gets) it is sent again, and `If-Match` guards it.
     async fn ask_for_update(&self, row: Remote) -> Answer {
         let body = match self.body() {
-            Ok(body) => body,
+            Ok(body) => body.value(),
             Err(answer) => return unclear(answer),
         };
         match self.read(&row.id).await {

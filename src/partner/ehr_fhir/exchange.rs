@@ -18,7 +18,7 @@ use crate::partner::ehr_fhir::EhrFhir;
 use crate::partner::ehr_fhir::answers::{etag, failure, outcome_error, page, remote};
 use crate::partner::ehr_fhir::config::{Create, OnChange, Patients};
 use crate::partner::ehr_fhir::encode::FHIR_JSON;
-use crate::partner::ehr_fhir::fill::{Unfilled, alike, fill, query};
+use crate::partner::ehr_fhir::fill::{Body, Unfilled, alike, fill, query};
 use crate::partner::wire::{Ask, Heard};
 use crate::sync::job::{EffectKind, Find, Purpose};
 use crate::sync::ports::Delivery;
@@ -83,7 +83,7 @@ impl Exchange<'_> {
     }
 
     /// The body to send.
-    pub fn body(&self) -> Result<Value, Answer> {
+    pub fn body(&self) -> Result<Body, Answer> {
         let Some(payload) = &self.delivery.effect.what.payload else {
             return Err(Answer::new(Verdict::Refused, Reason::Integrity));
         };
@@ -212,13 +212,13 @@ impl Exchange<'_> {
     }
 
     /// Their version is not the one we know: read, compare, decide.
-    async fn stale(&self, body: &Value, known: &Remote, heard: &Heard) -> Result<Answer, Answer> {
+    async fn stale(&self, body: &Body, known: &Remote, heard: &Heard) -> Result<Answer, Answer> {
         // The write was refused for certain: from here on nothing of this attempt is unclear.
         self.wrote.store(false, Ordering::Relaxed);
         let Some(copy) = self.read(&known.id).await.map_err(unwritten)? else {
             return Err(Answer::new(Verdict::Refused, Reason::Gone));
         };
-        if alike(body, &copy.resource) {
+        if alike(&body.value(), &copy.resource) {
             return Ok(Answer {
                 remote: Some(copy.remote),
                 ..heard.answer(Verdict::Accepted, Reason::AlreadyThere)
@@ -231,8 +231,8 @@ impl Exchange<'_> {
     }
 
     /// Something with our identifier is there although we have no row of it: the same, or older.
-    async fn settle(&self, body: &Value, copy: Copy) -> Result<Answer, Answer> {
-        if alike(body, &copy.resource) {
+    async fn settle(&self, body: &Body, copy: Copy) -> Result<Answer, Answer> {
+        if alike(&body.value(), &copy.resource) {
             return Ok(Answer {
                 remote: Some(copy.remote),
                 ..Answer::new(Verdict::Accepted, Reason::AlreadyThere)
@@ -241,7 +241,7 @@ impl Exchange<'_> {
         self.overwrite(body, copy).await
     }
 
-    async fn overwrite(&self, body: &Value, copy: Copy) -> Result<Answer, Answer> {
+    async fn overwrite(&self, body: &Body, copy: Copy) -> Result<Answer, Answer> {
         let heard = self.put(body, &copy.remote).await?;
         if matches!(heard.status, 409 | 412) {
             return Err(heard.answer(Verdict::Busy, Reason::Conflict));
@@ -332,9 +332,10 @@ impl Exchange<'_> {
         self.ehr.http.send(ask, self.delivery.now).await
     }
 
-    async fn post(&self, body: &Value) -> Result<Heard, Answer> {
+    async fn post(&self, body: &Body) -> Result<Heard, Answer> {
         let what = &self.delivery.effect.what;
-        let mut ask = self.write(Method::POST, self.ehr.url(&[&what.resource_type])?, body);
+        let url = self.ehr.url(&[&what.resource_type])?;
+        let mut ask = self.write(Method::POST, url, body.bytes().to_vec());
         if self.ehr.config.create == Create::Conditional
             && let Some(query) = self.query()
         {
@@ -343,21 +344,17 @@ impl Exchange<'_> {
         self.send(ask).await
     }
 
-    async fn put(&self, body: &Value, known: &Remote) -> Result<Heard, Answer> {
+    async fn put(&self, body: &Body, known: &Remote) -> Result<Heard, Answer> {
         let what = &self.delivery.effect.what;
-        let mut body = body.clone();
-        if let Some(fields) = body.as_object_mut() {
-            fields.insert("id".to_owned(), Value::String(known.id.clone()));
-        }
         let url = self.ehr.url(&[&what.resource_type, &known.id])?;
-        let mut ask = self.write(Method::PUT, url, &body);
+        let mut ask = self.write(Method::PUT, url, body.with_id(&known.id));
         if let Some(version) = known.version.as_ref().filter(|_| self.ehr.config.if_match) {
             ask.headers.push(("if-match", format!("W/\"{version}\"")));
         }
         self.send(ask).await
     }
 
-    fn write<'b>(&self, method: Method, url: Url, body: &Value) -> Ask<'b> {
+    fn write<'b>(&self, method: Method, url: Url, body: Vec<u8>) -> Ask<'b> {
         let job = self.delivery.job;
         let mut ask = Ask {
             method,
@@ -373,7 +370,7 @@ impl Exchange<'_> {
                     ),
                 ),
             ],
-            body: Some((FHIR_JSON, body.to_string().into_bytes())),
+            body: Some((FHIR_JSON, body)),
         };
         self.trace(&mut ask);
         ask

@@ -4,14 +4,96 @@
 use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
-use crate::sync::job::{Find, Payload};
+use crate::sync::job::{Find, Hole, Payload};
 use crate::sync::ports::Rows;
+
+/// What is sent: one JSON object, as bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body(Vec<u8>);
+
+impl Body {
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Its bytes with the partner's id at its end; what we keep has none at its top.
+    pub fn with_id(&self, id: &str) -> Vec<u8> {
+        let more = format!(",\"id\":{}}}", Value::from(id));
+        let end = self.0.len().saturating_sub(1);
+        [&self.0[..end], more.as_bytes()].concat()
+    }
+
+    /// As JSON, to be compared with their copy.
+    pub fn value(&self) -> Value {
+        serde_json::from_slice(&self.0).unwrap_or_default()
+    }
+}
 
 /// The body to send: each hole filled with their id, or left as a logical reference.
 ///
 /// # Errors
 /// The patient that has no row: its reference never degrades. Or a payload that is none any more.
-pub fn fill(payload: &Payload, rows: &Rows) -> Result<Value, Unfilled> {
+pub fn fill(payload: &Payload, rows: &Rows) -> Result<Body, Unfilled> {
+    if payload
+        .holes
+        .iter()
+        .any(|h| h.required() && their(h, rows).is_none())
+    {
+        return Err(Unfilled::Patient);
+    }
+    match spliced(payload, rows) {
+        Some(bytes) => Ok(Body(bytes)),
+        None => by_pointers(payload, rows).map(|body| Body(body.to_string().into_bytes())),
+    }
+}
+
+fn their<'r>(hole: &Hole, rows: &'r Rows) -> Option<&'r str> {
+    let row = rows.get(&(hole.resource_type.clone(), hole.our_id.clone()));
+    row.map(|(id, _)| id.as_str())
+}
+
+/// Fills the holes in the text, without reading the whole as JSON. A quotation mark within a JSON string is
+/// escaped, so that what looks like the beginning of a reference is one. `None`: there are not as many
+/// references to what the holes name as there are holes, so that the text does not tell which are meant.
+fn spliced(payload: &Payload, rows: &Rows) -> Option<Vec<u8>> {
+    const BEGIN: &str = "\"reference\":\"";
+    let text = std::str::from_utf8(&payload.bytes).ok()?;
+    let mut out = String::with_capacity(text.len() + 64);
+    let (mut rest, mut filled) = (text, 0);
+    while let Some(at) = rest.find(BEGIN) {
+        let named = &rest[at + BEGIN.len()..];
+        let end = named.find('"')?;
+        let (name, after) = (&named[..end], &named[end + 1..]);
+        let hole = name.split_once('/').and_then(|(resource_type, id)| {
+            let same = |h: &&Hole| h.resource_type == resource_type && h.our_id == id;
+            payload.holes.iter().find(same)
+        });
+        out.push_str(&rest[..at]);
+        rest = after;
+        let Some(hole) = hole else {
+            out.extend([BEGIN, name, "\""]);
+            continue;
+        };
+        filled += 1;
+        match their(hole, rows) {
+            Some(id) => {
+                let literal = Value::from(format!("{}/{id}", hole.resource_type));
+                out.push_str("\"reference\":");
+                out.push_str(&literal.to_string());
+            }
+            None => match after.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => drop(out.ends_with(',').then(|| out.pop())),
+            },
+        }
+    }
+    out.push_str(rest);
+    (filled == payload.holes.len()).then(|| out.into_bytes())
+}
+
+/// Fills each hole where its pointer says.
+fn by_pointers(payload: &Payload, rows: &Rows) -> Result<Value, Unfilled> {
     let mut body: Value = serde_json::from_slice(&payload.bytes).map_err(|_| Unfilled::Broken)?;
     for hole in &payload.holes {
         let Some(reference) = body
@@ -20,12 +102,11 @@ pub fn fill(payload: &Payload, rows: &Rows) -> Result<Value, Unfilled> {
         else {
             return Err(Unfilled::Broken);
         };
-        match rows.get(&(hole.resource_type.clone(), hole.our_id.clone())) {
-            Some((their_id, _)) => {
-                let literal = format!("{}/{their_id}", hole.resource_type);
+        match their(hole, rows) {
+            Some(id) => {
+                let literal = format!("{}/{id}", hole.resource_type);
                 reference.insert("reference".to_owned(), Value::String(literal));
             }
-            None if hole.required() => return Err(Unfilled::Patient),
             None => {
                 reference.shift_remove("reference");
             }
@@ -170,4 +251,120 @@ fn tail(reference: &Value) -> Option<String> {
     let mut last: Vec<&str> = text.rsplitn(3, '/').take(2).collect();
     last.reverse();
     Some(last.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Key;
+    use crate::sync::job::payload_hash;
+    use serde_json::json;
+
+    fn payload(body: &Value, holes: &[(&str, &str, &str)]) -> Payload {
+        let holes: Vec<Hole> = holes
+            .iter()
+            .map(|(pointer, resource_type, our_id)| Hole {
+                pointer: (*pointer).to_owned(),
+                resource_type: (*resource_type).to_owned(),
+                our_id: (*our_id).to_owned(),
+            })
+            .collect();
+        let bytes = serde_json::to_vec(body).expect("JSON");
+        Payload {
+            media_type: "application/fhir+json".to_owned(),
+            hash: payload_hash(&Key::new(&[7; 32]), &bytes, &holes),
+            bytes,
+            holes,
+        }
+    }
+
+    fn rows(names: &[(&str, &str, &str)]) -> Rows {
+        let row = |(t, ours, theirs): &(&str, &str, &str)| {
+            (
+                ((*t).to_owned(), (*ours).to_owned()),
+                ((*theirs).to_owned(), None),
+            )
+        };
+        names.iter().map(row).collect()
+    }
+
+    /// References in every place of an object, some of them ours, some with text that looks like one.
+    fn example() -> Payload {
+        let body = json!({
+            "resourceType": "Observation",
+            "note": [{"text": "\"reference\":\"Patient/p1\", and a \\ at the end \\"}],
+            "subject": {"reference": "Patient/p1", "type": "Patient"},
+            "performer": [
+                {"reference": "Practitioner/d1", "type": "Practitioner", "identifier": {"value": "d"}},
+                {"type": "Practitioner", "reference": "Practitioner/d2", "identifier": {"value": "e"}},
+                {"identifier": {"value": "f"}, "reference": "Practitioner/d1"},
+                {"reference": "Organization/o1"},
+                {"reference": "https://elsewhere.example/Patient/p1"},
+                {"reference": "#c\"1"},
+            ],
+            "valueQuantity": {"value": 72.50},
+        });
+        payload(
+            &body,
+            &[
+                ("/subject", "Patient", "p1"),
+                ("/performer/0", "Practitioner", "d1"),
+                ("/performer/1", "Practitioner", "d2"),
+                ("/performer/2", "Practitioner", "d1"),
+                ("/performer/3", "Organization", "o1"),
+            ],
+        )
+    }
+
+    #[test]
+    fn what_is_filled_in_the_text_is_what_is_filled_by_pointers() {
+        let names = [
+            ("Practitioner", "d1", "theirs-1"),
+            ("Practitioner", "d2", "a \"2\""),
+            ("Organization", "o1", "9"),
+        ];
+        for some in 0..1 << names.len() {
+            let mut known = vec![("Patient", "p1", "77")];
+            known.extend(
+                (0..names.len())
+                    .filter(|n| some >> n & 1 == 1)
+                    .map(|n| names[n]),
+            );
+            let (payload, rows) = (example(), rows(&known));
+            let wanted = by_pointers(&payload, &rows).expect("filled").to_string();
+            let spliced = spliced(&payload, &rows).expect("the text tells");
+            assert_eq!(String::from_utf8(spliced).expect("text"), wanted);
+        }
+    }
+
+    #[test]
+    fn where_the_text_does_not_tell_the_pointers_do() {
+        // A reference that is no hole, to what a hole names.
+        let body = json!({"resourceType": "Observation", "subject": {"reference": "Patient/p1"},
+            "focus": [{"reference": "Patient/p1"}]});
+        let payload = payload(&body, &[("/subject", "Patient", "p1")]);
+        let rows = rows(&[("Patient", "p1", "77")]);
+        assert_eq!(spliced(&payload, &rows), None);
+        let filled = fill(&payload, &rows).expect("filled").value();
+        assert_eq!(filled["subject"]["reference"], "Patient/77");
+        assert_eq!(filled["focus"][0]["reference"], "Patient/p1");
+    }
+
+    #[test]
+    fn a_patient_without_a_row_and_bytes_that_are_none_are_told() {
+        assert_eq!(fill(&example(), &Rows::new()), Err(Unfilled::Patient));
+        let mut broken = example();
+        broken.bytes = b"{\"subject\":".to_vec();
+        let rows = rows(&[("Patient", "p1", "77")]);
+        assert_eq!(fill(&broken, &rows), Err(Unfilled::Broken));
+    }
+
+    #[test]
+    fn their_id_stands_at_the_end() {
+        let rows = rows(&[("Patient", "p1", "77")]);
+        let body = fill(&example(), &rows).expect("filled");
+        let mut wanted = body.value();
+        wanted["id"] = json!("a\"b");
+        assert_eq!(body.with_id("a\"b"), wanted.to_string().into_bytes());
+    }
 }

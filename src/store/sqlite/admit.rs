@@ -133,7 +133,7 @@ fn put_holds(connection: &Connection, a: &Admission) -> rusqlite::Result<()> {
                 partner,
                 key: &key,
             };
-            lanes::refresh(connection, lane, a.now.micros())?;
+            lanes::refresh(connection, lane, 0, a.now.micros())?;
         }
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! How long the writer lets calls gather before it commits them together.
 //!
-//! A commit costs the same whatever it holds: each page that it touched is written, then the disk is
-//! waited for. Where calls come fast, a moment's wait puts many into one; where they come slowly, or one
-//! after the other, nobody is made to wait.
+//! A commit costs nearly the same whatever it holds: each page that it touched is written, then the disk is
+//! waited for. Where calls come fast, a wait of about as long as a group takes puts twice as many into one;
+//! where they come slowly, or one after the other, nobody is made to wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 /// Calls that are hoped for in a commit.
-const HOPED: f64 = 16.0;
+const HOPED: f64 = 32.0;
 /// The longest wait.
-const NAP_MAX: Duration = Duration::from_millis(4);
+const NAP_MAX: Duration = Duration::from_millis(8);
 /// Calls a second below which nobody waits.
 const BUSY_PER_S: f64 = 400.0;
-/// Share of the newest interval in the rate.
+/// Share of the newest group in the rate and in what a group takes.
 const NEWEST: f64 = 0.125;
 /// Groups without a wait after a fruitless one: doubled each time, up to 2 to the power of this.
 const DOUBLINGS_MAX: u32 = 8;
@@ -27,6 +27,8 @@ pub(super) struct Gather {
     last: Duration,
     /// Calls a second.
     rate: f64,
+    /// What a group takes, its commit included, in seconds.
+    takes: f64,
     /// Groups for which there is no wait.
     skip: u32,
     /// Waits in a row that brought nobody.
@@ -39,6 +41,7 @@ impl Gather {
             last: clock.monotonic(),
             clock,
             rate: 0.0,
+            takes: 0.0,
             skip: 0,
             fruitless: 0,
         }
@@ -53,7 +56,13 @@ impl Gather {
             self.skip -= 1;
             return Duration::ZERO;
         }
-        Duration::from_secs_f64(HOPED / self.rate).min(NAP_MAX)
+        Duration::from_secs_f64((HOPED / self.rate).min(self.takes)).min(NAP_MAX)
+    }
+
+    /// The group that was taken is through.
+    pub(super) fn through(&mut self) {
+        let took = self.clock.monotonic().saturating_sub(self.last);
+        self.takes += (took.as_secs_f64() - self.takes) * NEWEST;
     }
 
     /// A group was taken after such a wait.
@@ -80,36 +89,51 @@ mod tests {
     use super::*;
     use crate::clock::{Manual, Time};
 
-    /// Runs groups of `calls`, `gap` apart; the waits in microseconds.
-    fn naps(groups: usize, calls: usize, gap: Duration) -> Vec<u128> {
+    /// Runs groups of `calls`, `gap` apart, of which each takes `takes`; the waits in microseconds.
+    fn naps(groups: usize, calls: usize, gap: Duration, takes: Duration) -> Vec<u128> {
         let clock = Arc::new(Manual::at(Time::from_micros(0)));
         let mut gather = Gather::new(clock.clone());
         (0..groups)
             .map(|_| {
                 let nap = gather.nap();
-                clock.advance(gap);
+                clock.advance(gap.saturating_sub(takes));
                 gather.took(calls, nap);
+                clock.advance(takes);
+                gather.through();
                 nap.as_micros()
             })
             .collect()
     }
 
+    const MS: Duration = Duration::from_millis(1);
+
     #[test]
     fn many_callers_are_waited_for_and_few_are_not() {
-        let busy = naps(100, 8, Duration::from_millis(4));
-        assert!(busy[60..].iter().all(|n| *n == 4000), "{busy:?}");
-        let fast = naps(100, 16, Duration::from_millis(2));
+        let busy = naps(100, 8, 8 * MS, 3 * MS);
+        let all = |naps: &[u128], from: u128, to: u128| naps.iter().all(|n| (from..to).contains(n));
         assert!(
-            fast[60..].iter().all(|n| (1990..2300).contains(n)),
-            "{fast:?}"
+            all(&busy[60..], 2990, 3001),
+            "as long as a group takes: {busy:?}"
         );
-        let slow = naps(100, 1, Duration::from_millis(5));
-        assert!(slow.iter().all(|n| *n == 0), "{slow:?}");
+        let slow_disk = naps(100, 32, 40 * MS, 30 * MS);
+        assert!(
+            all(&slow_disk[60..], 8000, 8001),
+            "never too long: {slow_disk:?}"
+        );
+        let fast = naps(100, 16, MS, MS);
+        assert!(all(&fast[60..], 900, 1001), "{fast:?}");
+        let very_fast = naps(100, 64, MS, MS);
+        assert!(
+            all(&very_fast[80..], 490, 520),
+            "until there are enough: {very_fast:?}"
+        );
+        let slow = naps(100, 1, 5 * MS, MS);
+        assert!(all(&slow, 0, 1), "{slow:?}");
     }
 
     #[test]
     fn one_caller_who_asks_again_and_again_is_hardly_ever_made_to_wait() {
-        let lone = naps(10_000, 1, Duration::from_millis(1));
+        let lone = naps(10_000, 1, MS, MS);
         let waited = lone.iter().filter(|n| **n > 0).count();
         assert!((1..60).contains(&waited), "{waited}");
     }

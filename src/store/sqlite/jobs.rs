@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::counts;
 use super::effects;
 use super::lanes::{self, Lane, Standing};
 use super::makers;
@@ -228,8 +229,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             awaits,
         ])?;
     if place.state != to.to {
-        count(connection, place, place.state, -1)?;
-        count(connection, place, to.to, 1)?;
+        counts::moved(connection, place, to.to)?;
     }
     let ended = matches!(to.to, State::Done | State::Cancelled | State::Superseded);
     if ended {
@@ -238,8 +238,9 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             .execute(params![place.tenant, place.seq])?;
     }
     let by = i64::from(rank.is_some()) - i64::from(place.stands);
-    lanes::counted(connection, place.lane(), by)?;
-    lanes::refresh(connection, place.lane(), to.now)?;
+    if to.lease.is_none() || !lanes::leased(connection, place.lane(), place.seq)? {
+        lanes::refresh(connection, place.lane(), by, to.now)?;
+    }
     let mut others = Vec::new();
     if place.on_its_way() != (to.to.is_open() && !to.held) {
         others = lanes::needing(
@@ -261,7 +262,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             key: &key,
             ..place.lane()
         };
-        lanes::refresh(connection, lane, to.now)?;
+        lanes::refresh(connection, lane, 0, to.now)?;
     }
     merges_look_again(connection, place.lane(), place.client.as_deref(), to.now)
 }
@@ -295,27 +296,6 @@ fn unheld(connection: &Connection, place: &Place) -> rusqlite::Result<Vec<String
         )?);
     }
     Ok(lanes)
-}
-
-/// Adds to the counter of a state.
-fn count(connection: &Connection, place: &Place, state: State, by: i64) -> rusqlite::Result<()> {
-    add(connection, &place.tenant, &place.partner, state, by)
-}
-
-fn add(
-    connection: &Connection,
-    tenant: &str,
-    partner: &str,
-    state: State,
-    by: i64,
-) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached(
-            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET n = n + ?4",
-        )?
-        .execute(params![tenant, partner, state.as_str(), by])?;
-    Ok(())
 }
 
 /// Whose job it is and what it brings.
@@ -401,15 +381,14 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
     for on in &job.needs {
         need.execute(params![b.tenant, partner, on.kind, on.id, seq])?;
     }
-    add(connection, b.tenant, partner, state, 1)?;
+    counts::made(connection, b.tenant, partner, state)?;
     total(connection, b.tenant, "jobs", 1)?;
     let lane = Lane {
         tenant: b.tenant,
         partner,
         key: &key,
     };
-    lanes::counted(connection, lane, i64::from(rank.is_some()))?;
-    lanes::refresh(connection, lane, b.now)?;
+    lanes::refresh(connection, lane, i64::from(rank.is_some()), b.now)?;
     merges_look_again(connection, lane, b.client, b.now)
 }
 

@@ -140,29 +140,42 @@ fn first(connection: &Connection, lane: Lane<'_>) -> rusqlite::Result<Option<Hea
     Ok(passes.or(first))
 }
 
+/// A lane's head, whose place it took, and its part in making its patient.
+type Stands = (i64, Option<i64>, Part);
+
+fn stands(r: &rusqlite::Row<'_>) -> rusqlite::Result<Stands> {
+    Ok((r.get(0)?, r.get(1)?, Part::of(r, 2)?))
+}
+
 /// Looks up the head of a lane and how it stands. Lanes whose heads wait for a successor that stands
-/// here look again when that has changed.
-pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusqlite::Result<()> {
-    type Stands = (i64, Option<i64>, Part);
+/// here look again when that has changed. `by`: jobs that have come to stand there (+1) or have left
+/// (-1); a lane without a row gets one, with its first job counted.
+pub(super) fn refresh(
+    connection: &Connection,
+    lane: Lane<'_>,
+    by: i64,
+    now: i64,
+) -> rusqlite::Result<()> {
     let name = params![lane.tenant, lane.partner, lane.key];
-    let before: Option<Stands> = connection
-        .prepare_cached(
-            "SELECT head, succeeds, mode, makes FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
-        )?
-        .query_row(name, |r| Ok((r.get(0)?, r.get(1)?, Part::of(r, 2)?)))
-        .optional()?;
-    let after = match first(connection, lane)? {
+    let (before, after) = match first(connection, lane)? {
         None => {
-            if before.is_some() {
-                connection
-                    .prepare_cached(
-                        "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
-                    )?
-                    .execute(name)?;
-            }
-            None
+            let before = connection
+                .prepare_cached(
+                    "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
+                     RETURNING head, succeeds, mode, makes",
+                )?
+                .query_row(name, stands)
+                .optional()?;
+            (before, None)
         }
         Some(head) => {
+            let before = connection
+                .prepare_cached(
+                    "SELECT head, succeeds, mode, makes FROM lane
+                     WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+                )?
+                .query_row(name, stands)
+                .optional()?;
             let alone = mode(connection, lane, &head, now)?;
             let part = makers::part(connection, lane, &head, alone)?;
             connection
@@ -170,7 +183,7 @@ pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusq
                     "INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds, makes)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                      ON CONFLICT DO UPDATE SET head = ?4, mode = ?5, due = ?6, priority = ?7, succeeds = ?8,
-                       makes = ?9",
+                       makes = ?9, jobs = jobs + ?10",
                 )?
                 .execute(params![
                     lane.tenant,
@@ -181,9 +194,10 @@ pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusq
                     head.due,
                     head.priority,
                     head.succeeds,
-                    part.makes
+                    part.makes,
+                    by
                 ])?;
-            Some((head.seq, head.succeeds, part))
+            (before, Some((head.seq, head.succeeds, part)))
         }
     };
     let parts = (
@@ -210,6 +224,7 @@ pub(super) fn refresh(connection: &Connection, lane: Lane<'_>, now: i64) -> rusq
                         key: &other,
                         ..lane
                     },
+                    0,
                     now,
                 )?;
             }
@@ -409,17 +424,21 @@ pub(super) fn stopped(
         })
 }
 
-/// A job has come to stand in a lane (+1), or has left it (-1). Before the lane is looked at: a lane
-/// that has no row gets one, with its first job counted.
-pub(super) fn counted(connection: &Connection, lane: Lane<'_>, by: i64) -> rusqlite::Result<()> {
-    if by != 0 {
-        connection
-            .prepare_cached(
-                "UPDATE lane SET jobs = jobs + ?4 WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
-            )?
-            .execute(params![lane.tenant, lane.partner, lane.key, by])?;
-    }
-    Ok(())
+/// The head of a lane is leased: it stays the head, and nothing else of the lane's row changes. Whether it
+/// was the head.
+pub(super) fn leased(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqlite::Result<bool> {
+    let n = connection
+        .prepare_cached(
+            "UPDATE lane SET mode = ?5 WHERE tenant = ?1 AND partner = ?2 AND lane = ?3 AND head = ?4",
+        )?
+        .execute(params![
+            lane.tenant,
+            lane.partner,
+            lane.key,
+            seq,
+            mode::IN_FLIGHT
+        ])?;
+    Ok(n == 1)
 }
 
 /// Looks again at the lanes of all patients whom merges hold at a partner.
@@ -445,7 +464,7 @@ pub(super) fn refresh_held(
             partner,
             key: &key,
         };
-        refresh(connection, lane, now)?;
+        refresh(connection, lane, 0, now)?;
     }
     Ok(())
 }

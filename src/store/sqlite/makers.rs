@@ -147,7 +147,7 @@ fn next(connection: &Connection, lane: Lane<'_>, patient: &str, now: i64) -> rus
         .query_row(params![lane.tenant, lane.partner, patient], |r| r.get(0))
         .optional()?;
     match first {
-        Some(key) => lanes::refresh(connection, Lane { key: &key, ..lane }, now),
+        Some(key) => lanes::refresh(connection, Lane { key: &key, ..lane }, 0, now),
         None => Ok(()),
     }
 }
@@ -188,7 +188,7 @@ pub(super) fn ripen(
             partner,
             key: &key,
         };
-        lanes::refresh(connection, lane, now)?;
+        lanes::refresh(connection, lane, 0, now)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod blocked;
 mod claim;
+mod counts;
 mod crosswalk;
 mod database;
 mod denials;
@@ -144,7 +145,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         names: &[(String, String)],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read("newest", |c| read::newest(c, tenant, names))
+        self.read_at_once("newest", |c| read::newest(c, tenant, names))
     }
 
     async fn versions(
@@ -152,7 +153,7 @@ impl Store for Sqlite {
         tenant: &TenantId,
         records: &[VersionRef],
     ) -> Result<Vec<Option<StoredVersion>>, StoreError> {
-        self.read("versions", |c| read::versions(c, tenant, records))
+        self.read_at_once("versions", |c| read::versions(c, tenant, records))
     }
 
     async fn consents(
@@ -233,7 +234,7 @@ impl Store for Sqlite {
         partner: &PartnerId,
         ours: &[(String, String)],
     ) -> Result<Vec<CrosswalkRow>, StoreError> {
-        self.read("crosswalk", |c| crosswalk::rows(c, tenant, partner, ours))
+        self.read_at_once("crosswalk", |c| crosswalk::rows(c, tenant, partner, ours))
     }
 
     async fn crosswalk_back(

@@ -38,7 +38,9 @@ impl Readers {
             None => self.open()?,
         };
         let result = work(&connection);
-        idle().push(connection);
+        if connection.is_autocommit() {
+            idle().push(connection);
+        }
         result
     }
 
@@ -58,10 +60,11 @@ impl Readers {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         self.read(|c| {
-            let moment = c.unchecked_transaction()?;
-            let found = work(&moment)?;
-            moment.finish()?;
-            Ok(found)
+            c.prepare_cached("BEGIN")?.execute([])?;
+            let found = work(c);
+            // Whatever was found, nothing was written.
+            c.prepare_cached("COMMIT")?.execute([])?;
+            found
         })
     }
 }

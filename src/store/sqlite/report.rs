@@ -102,7 +102,8 @@ fn put_attempt(
         ])?;
     connection
         .prepare_cached(
-            "UPDATE job SET attempts = attempts + ?2, asks = asks + ?3, reason = ?4 WHERE seq = ?1",
+            "UPDATE job SET attempts = attempts + ?2, asks = asks + ?3, reason = ?4
+             WHERE seq = ?1 AND (?2 OR ?3 OR reason IS NOT ?4)",
         )?
         .execute(params![seq, a.charged, a.asked, a.reason.as_str()])?;
     Ok(())

@@ -190,7 +190,7 @@ pub(super) fn hold(
                 partner: &partner,
                 key: &key,
             };
-            lanes::refresh(connection, lane, now.micros())?;
+            lanes::refresh(connection, lane, 0, now.micros())?;
         }
     }
     Ok(true)

@@ -176,6 +176,7 @@ fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Not
         gather.took(group.len(), nap);
         let before = connection.total_changes();
         commit(connection, group);
+        gather.through();
         if connection.total_changes() != before {
             changed.notify_one();
         }

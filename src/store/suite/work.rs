@@ -235,8 +235,9 @@ pub(in crate::store) async fn a_lost_lease_writes_nothing(store: &dyn Store) {
     let second = clinic.next("ehr", 62).await;
     assert_eq!(clinic.report(late.clone()).await, Reported::LeaseLost);
     let shown = clinic.shown("observation", "M-1", "J1").await;
-    assert_eq!((shown.state, shown.attempts), (State::Asking, 0));
-    assert!(shown.tries.is_empty() && !shown.effects[0].done);
+    assert_eq!((shown.state, shown.attempts), (State::Asking, 1));
+    assert_eq!(shown.tries[0].reason, Reason::LeaseLost);
+    assert!(shown.tries.len() == 1 && !shown.effects[0].done);
     let status = store.status(&clinic.tenant, at(62), 9).await.unwrap();
     assert_eq!(status.partners[0].paused, None);
     clinic.done(&second, 63).await;
@@ -249,7 +250,7 @@ pub(in crate::store) async fn a_lost_lease_writes_nothing(store: &dyn Store) {
     assert_eq!(clinic.report(nobody).await, Reported::LeaseLost);
     assert_eq!(
         clinic.shown("observation", "M-1", "J1").await.tries.len(),
-        1
+        2
     );
     clinic.adds_up().await;
 }

@@ -68,7 +68,8 @@ impl Template {
         }
         gateway.stop();
         let db = open(&folder.0);
-        // What is left is one job that nothing holds back but its partner.
+        // What is left is one job that nothing holds back but its partner, who had the patient before.
+        let name = bare::name(0);
         let keep: i64 = db
             .query_row(
                 "SELECT seq FROM job WHERE kind = 'observation' AND guarded = 0 AND state = 'waiting'
@@ -81,8 +82,9 @@ impl Template {
             "DELETE FROM effect WHERE job <> {keep}; DELETE FROM need; DELETE FROM lane;
              DELETE FROM job WHERE seq <> {keep}; DELETE FROM hold; DELETE FROM count;
              UPDATE total SET n = 1 WHERE what = 'jobs'; DELETE FROM partner;
-             INSERT INTO count (tenant, partner, state, n) VALUES ('clinic', '{}', 'waiting', 1);",
-            bare::name(0)
+             INSERT INTO count (tenant, partner, state, n) VALUES ('clinic', '{name}', 'waiting', 1);
+             INSERT INTO crosswalk (tenant, partner, type, our_id, their_id, their_version, since)
+             SELECT tenant, '{name}', type, our_id, '1', '1', 1 FROM effect WHERE kind = 'patient';",
         ))
         .expect("a template");
         Template { folder }
@@ -270,7 +272,8 @@ pub(crate) async fn drain(
     while count(&db, "done") < 200 {
         assert!(
             clock.monotonic() < patience,
-            "the partner is not taken up again"
+            "the partner is not taken up again: {} are parked",
+            count(&db, "parked")
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

@@ -1,7 +1,8 @@
 //! The bare limit: a server that writes what the gateway would have written of the same requests, rows
 //! that were built before, and thinks nothing. axum, one writer thread, the same schema, indexes, bytes,
 //! pragmas and batch cap. Where it delivers, it sends the same bodies to the same partners and writes
-//! the same outcomes, in a second commit.
+//! the same outcomes, in a second commit: all of a record in one request to each partner, or, to tell what
+//! is the protocol's share, in as many requests as the gateway makes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +25,34 @@ use super::seed::{Job, Record, Seed};
 /// As the gateway's writer has it.
 const GROUP_MAX: usize = 128;
 
+/// In how many requests a job goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Requests {
+    /// All of it in one.
+    One,
+    /// One for each resource, one after the other.
+    Each,
+}
+
+impl Requests {
+    /// As an argument of the bare server.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Requests::One => "one",
+            Requests::Each => "each",
+        }
+    }
+
+    /// Of an argument.
+    pub(crate) fn of(word: &str) -> Self {
+        if word == Requests::One.word() {
+            Requests::One
+        } else {
+            Requests::Each
+        }
+    }
+}
+
 /// What the writer is to do.
 enum Work {
     Accept(usize, oneshot::Sender<()>),
@@ -37,13 +66,20 @@ struct Server {
     writer: SyncSender<Work>,
     /// Where the partners are; empty: nothing is delivered.
     partners: Vec<String>,
+    requests: Requests,
     room: Vec<Semaphore>,
     http: reqwest::Client,
     done: AtomicU64,
 }
 
 /// Serves; says its address.
-pub(crate) async fn run(folder: &Path, seed: Seed, partners: Vec<String>, at_once: usize) {
+pub(crate) async fn run(
+    folder: &Path,
+    seed: Seed,
+    requests: Requests,
+    partners: Vec<String>,
+    at_once: usize,
+) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let seed = Arc::new(seed);
     let db = open(&folder.join("bare.db"), &seed.schema);
@@ -58,6 +94,7 @@ pub(crate) async fn run(folder: &Path, seed: Seed, partners: Vec<String>, at_onc
         next: AtomicUsize::new(0),
         writer,
         partners,
+        requests,
         room: (0..PARTNERS).map(|_| Semaphore::new(at_once)).collect(),
         http: reqwest::Client::builder()
             .no_proxy()
@@ -101,24 +138,22 @@ async fn accept(server: Arc<Server>, _body: axum::body::Bytes) -> impl IntoRespo
 
 async fn deliver(server: Arc<Server>, job: Job) {
     let permit = server.room[job.partner].acquire().await.expect("room");
-    let mut theirs = Vec::new();
-    for send in &job.sends {
-        let url = format!(
-            "http://{}/fhir/{}",
-            server.partners[job.partner], send.resource_type
-        );
-        let sent = server
-            .http
-            .post(url)
-            .header(CONTENT_TYPE, "application/fhir+json");
-        let answer = sent
-            .body(send.body.clone())
-            .send()
-            .await
-            .expect("an answer");
-        let location = answer.headers()["location"].to_str().expect("text");
-        theirs.push(location.split('/').nth(3).unwrap_or("").to_owned());
-    }
+    let theirs = match server.requests {
+        Requests::One => {
+            let bodies: Vec<&[u8]> = job.sends.iter().map(|s| s.body.as_slice()).collect();
+            let all = [b"[", bodies.join(&b","[..]).as_slice(), b"]"].concat();
+            let id = send_to(&server, job.partner, "", all).await;
+            vec![id; job.sends.len()]
+        }
+        Requests::Each => {
+            let mut theirs = Vec::new();
+            for send in &job.sends {
+                let body = send.body.clone();
+                theirs.push(send_to(&server, job.partner, &send.resource_type, body).await);
+            }
+            theirs
+        }
+    };
     drop(permit);
     let (tell, told) = oneshot::channel();
     server
@@ -127,6 +162,18 @@ async fn deliver(server: Arc<Server>, job: Job) {
         .expect("a writer");
     told.await.expect("committed");
     server.done.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Sends a body to a partner; what that calls it.
+async fn send_to(server: &Server, partner: usize, resource_type: &str, body: Vec<u8>) -> String {
+    let url = format!("http://{}/fhir/{resource_type}", server.partners[partner]);
+    let sent = server
+        .http
+        .post(url)
+        .header(CONTENT_TYPE, "application/fhir+json");
+    let answer = sent.body(body).send().await.expect("an answer");
+    let location = answer.headers()["location"].to_str().expect("text");
+    location.split('/').nth(3).unwrap_or("").to_owned()
 }
 
 fn open(path: &Path, schema: &[String]) -> Connection {

@@ -55,11 +55,21 @@ pub(crate) async fn flood(
     clients: usize,
     requests: &Arc<Vec<Vec<u8>>>,
 ) -> Flood {
+    flood_all(&[address], clients, requests).await
+}
+
+/// The same, by callers who have an address each, in turns.
+pub(crate) async fn flood_all(
+    addresses: &[SocketAddr],
+    clients: usize,
+    requests: &Arc<Vec<Vec<u8>>>,
+) -> Flood {
     let next = Arc::new(AtomicUsize::new(0));
     let clock = Arc::new(System::default());
     let begun = clock.monotonic();
     let all: Vec<_> = (0..clients)
-        .map(|_| {
+        .map(|n| {
+            let address = addresses[n % addresses.len()];
             let (requests, next, clock) = (requests.clone(), next.clone(), clock.clone());
             tokio::spawn(async move {
                 let mut connection = Connection::open(address).await;

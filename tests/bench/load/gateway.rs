@@ -12,7 +12,8 @@ use rusqlite::{Connection as Database, OpenFlags};
 
 use super::client::{Connection, flood, get, post};
 use super::machine::{self, Cpu};
-use super::{AT_ONCE, Args, Requests, Run, bare};
+use super::rates::Run;
+use super::{AT_ONCE, Args, Requests, bare};
 
 /// The callers' token.
 pub(crate) const TOKEN: &str = "load-token";

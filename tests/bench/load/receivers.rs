@@ -23,6 +23,7 @@ pub(crate) async fn run() {
                 "/fhir/metadata",
                 get(|| async { "{\"resourceType\":\"CapabilityStatement\"}" }),
             )
+            .route("/fhir/", post(|body| take(Path("Bundle".to_owned()), body)))
             .route("/fhir/{type}", post(take))
             .route("/fhir/{type}/{id}", axum::routing::put(renew));
         tokio::spawn(async move { axum::serve(listener, app).await });

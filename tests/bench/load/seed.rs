@@ -72,6 +72,18 @@ impl Seed {
             .expect("a copy");
     }
 
+    /// Resources that go to partners of such a record, on average.
+    pub(crate) fn sends(path: &Path) -> f64 {
+        let db = Connection::open(path).expect("a copy");
+        db.query_row(
+            "SELECT 1.0 * count(*) / count(DISTINCT j.kind || j.record) FROM effect e JOIN job j ON j.seq = e.job
+             WHERE j.record LIKE 'N-%' AND e.kind <> 'patient'",
+            [],
+            |r| r.get(0),
+        )
+        .expect("a number")
+    }
+
     /// Reads the records whose ids begin with `N-`.
     pub(crate) fn read(path: &Path, partners: &[String]) -> Self {
         let db = Connection::open(path).expect("the gateway's database");

@@ -354,7 +354,7 @@ fn a_relayed_resource_leaves_with_all_it_came_with() {
                 expected = serde_json::from_str(&expected.to_string().replace(&name, &theirs))
                     .expect("json");
             }
-            assert_eq!(sent.expect("filled"), expected);
+            assert_eq!(sent.expect("filled").value(), expected);
             carried += 1;
         }
         eprintln!("{file}: {carried} carried, {kept_out} kept out by base R4");

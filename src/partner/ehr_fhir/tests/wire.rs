@@ -231,7 +231,7 @@ async fn a_search_reads_on_over_pages_and_passes_over_what_lacks_the_identifier(
     let mut bench = Bench::new(SEARCH_FIRST, options).await;
     let mut effect = bench.effect("1");
     let payload = effect.payload.as_ref().expect("a payload");
-    let mut wanted = fill(payload, &bench.rows).expect("filled");
+    let mut wanted = fill(payload, &bench.rows).expect("filled").value();
     wanted["extension"] = json!([{"url": "https://ehr.example/added", "valueBoolean": true}]);
     for n in 0..3 {
         bench.sim.put(json!({"resourceType": "Observation", "identifier": identifier("observation", &n.to_string())}));

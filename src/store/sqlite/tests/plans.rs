@@ -105,6 +105,7 @@ const SCANS: &[(&str, &str)] = &[
     ("SCAN waits", "what the merges wait for"),
     ("SCAN finding", "what the last self-check found"),
     ("SCAN CONSTANT ROW", "no table"),
+    ("SCAN 2-ROW VALUES CLAUSE", "no table"),
 ];
 
 /// What may be looked through for a tenant, and why.
