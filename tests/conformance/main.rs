@@ -18,6 +18,7 @@ mod differences;
 mod faults;
 mod figures;
 mod material;
+mod official;
 mod places;
 mod primitives;
 mod schemas;
@@ -59,5 +60,16 @@ fn main() -> ExitCode {
     if wanted("schemas") {
         schemas::run(&material, &mut figures);
     }
+    if wanted("fhirpath") {
+        let found = official::suite(&material.path("conformance/fhirpath"));
+        let (wrong, all) = found.expect("the FHIRPath suite");
+        if figures.verbose {
+            println!("FHIRPATH {wrong:?}");
+        }
+        figures.row("FHIRPath: official suite", all - wrong.len(), all, 99.0);
+    }
+    println!(
+        "(speed and memory: cargo bench --bench validate [-- soak 10], cargo bench --bench fhirpath)"
+    );
     figures.finish()
 }

@@ -36,9 +36,14 @@ impl Material {
         })
     }
 
+    /// Where a file or folder is.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
     /// A file's bytes.
     pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
-        std::fs::read(self.root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+        std::fs::read(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
     /// The lines of a Zstandard file, by the `zstd` command.

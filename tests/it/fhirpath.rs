@@ -4,68 +4,22 @@
 //! test says so and passes over it. How many cases agree may only go up, and each that does not is
 //! named with its reason.
 
+#[path = "../conformance/official.rs"]
+mod official;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use self::official::batch;
+
 /// Cases of the suite that must be there and agree, less those of [`DIFFERENCES`].
 const CASES: usize = 473;
 
 /// Cases that do not agree: (group/name, why).
 const DIFFERENCES: &[(&str, &str)] = &[];
-
-/// The answers of `fhir-gateway fhirpath --batch`, and whether it said that all were evaluated.
-fn batch(lines: Vec<String>) -> (Vec<Value>, bool) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_fhir-gateway"))
-        .args(["fhirpath", "--batch"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut input = child.stdin.take().expect("its input");
-    let feed = std::thread::spawn(move || {
-        for line in lines {
-            writeln!(input, "{line}").expect("a line goes in");
-        }
-    });
-    let output = child.wait_with_output().expect("it ends");
-    feed.join().expect("all went in");
-    let answers = output
-        .stdout
-        .split(|b| *b == b'\n')
-        .filter(|line| !line.is_empty());
-    let answers = answers.map(|line| serde_json::from_slice(line).expect("JSON"));
-    (answers.collect(), output.status.success())
-}
-
-/// A value as the suite writes it: dates without their `@`.
-fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.trim_start_matches('@').to_owned(),
-        other => other.to_string(),
-    }
-}
-
-fn agrees(case: &Value, answer: &Value) -> bool {
-    if case["invalid"].is_string() {
-        return answer["error"].is_string();
-    }
-    let Some(got) = answer["result"].as_array() else {
-        return false;
-    };
-    let expected = case["output"].as_array().map_or(&[][..], Vec::as_slice);
-    if case["predicate"] == json!(true) {
-        let holds = !got.is_empty() && got[0]["value"] != json!(false);
-        return expected.len() == 1 && written(&expected[0]["value"]) == holds.to_string();
-    }
-    got.len() == expected.len()
-        && got.iter().zip(expected).all(|(got, expected)| {
-            let typed = expected["type"].is_null() || got["type"] == expected["type"];
-            typed && written(&got["value"]) == written(&expected["value"])
-        })
-}
 
 #[test]
 #[expect(
@@ -77,37 +31,11 @@ fn the_official_suite_agrees() {
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"),
         PathBuf::from,
     );
-    let folder = root.join("conformance/fhirpath");
-    let Ok(bytes) = std::fs::read(folder.join("cases.json")) else {
+    let Some((wrong, all)) = official::suite(&root.join("conformance/fhirpath")) else {
         eprintln!("SKIPPED: the FHIRPath suite is not there (set GATEWAY_SHARED)");
         return;
     };
-    let cases: Vec<Value> = serde_json::from_slice(&bytes).expect("the cases");
-    assert_eq!(cases.len(), CASES);
-    let mut lines = Vec::new();
-    for (id, case) in cases.iter().enumerate() {
-        let resource = match case["input"].as_str() {
-            Some(input) => {
-                let file = folder.join("input").join(input.replace(".xml", ".json"));
-                let bytes = std::fs::read(file).expect("an input");
-                serde_json::from_slice(&bytes).expect("JSON")
-            }
-            None => json!({}),
-        };
-        let expression = &case["expression"];
-        let line = json!({"id": id, "expression": expression, "resource": resource});
-        lines.push(line.to_string());
-    }
-    let (answers, _) = batch(lines);
-    assert_eq!(answers.len(), CASES);
-    let mut wrong = Vec::new();
-    for (id, (case, answer)) in cases.iter().zip(&answers).enumerate() {
-        assert_eq!(answer["id"], json!(id), "answers come in order");
-        if !agrees(case, answer) {
-            let text = |key: &str| case[key].as_str().unwrap_or_default().to_owned();
-            wrong.push(format!("{}/{}", text("group"), text("name")));
-        }
-    }
+    assert_eq!(all, CASES);
     println!("fhirpath: {} of {CASES} agree", CASES - wrong.len());
     let known: Vec<&str> = DIFFERENCES.iter().map(|(name, _)| *name).collect();
     assert_eq!(

@@ -125,10 +125,17 @@ fn object(model: &Model, shape: &Shape) -> Value {
                 } else {
                     inner
                 };
-                if !element.array {
-                    // Null says nothing, and may stand where there is a companion.
-                    let value = json!({"properties": {&*each.key: {"not": {"type": "null"}}}});
-                    all.push(json!({"anyOf": [value, {"required": [each.companion]}]}));
+                // Null says nothing, and may stand where there is a companion; in arrays the other way round, too.
+                let said = match element.array {
+                    true => json!({"items": {"not": {"type": "null"}}}),
+                    false => json!({"not": {"type": "null"}}),
+                };
+                let value = json!({"properties": {&*each.key: said}});
+                all.push(json!({"anyOf": [value, {"required": [each.companion]}]}));
+                if element.array {
+                    let alone = json!({"not": {"required": [each.key]}});
+                    let said = json!({"properties": {&*each.companion: said}});
+                    all.push(json!({"if": alone, "then": said}));
                 }
                 properties.insert(each.companion.to_string(), companion);
                 names.push(each.companion.to_string());
@@ -142,17 +149,18 @@ fn object(model: &Model, shape: &Shape) -> Value {
             all.push(json!({"anyOf": any}));
         }
         if element.choice {
-            // At most one type: a primitive and its companion count as one.
-            for (index, one) in element.types.iter().enumerate() {
-                let others: Vec<Value> = element.types[index + 1..]
-                    .iter()
-                    .map(|other| json!({"required": [other.key]}))
-                    .collect();
-                if !others.is_empty() {
-                    let not = json!({"not": {"anyOf": others}});
-                    all.push(json!({"if": {"required": [one.key]}, "then": not}));
-                }
-            }
+            // None, or one type: a primitive and its companion count as one.
+            let any = |names: &[&str]| -> Value {
+                let any = names.iter().map(|name| json!({"required": [name]}));
+                json!({"anyOf": any.collect::<Vec<_>>()})
+            };
+            let own: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut one = vec![json!({"not": any(&own)})];
+            one.extend(element.types.iter().map(|each| match each.content {
+                Content::Primitive(_) => any(&[&each.key, &each.companion]),
+                _ => json!({"required": [each.key]}),
+            }));
+            all.push(json!({"oneOf": one}));
         }
     }
     json!({"type": "object", "properties": properties, "additionalProperties": false, "allOf": all})
