@@ -111,8 +111,10 @@ fn readable(restored: &Restored, aside: Option<&std::path::Path>) -> String {
          {} wait for a person, who asks the partner and presses \"they have it\" or \"they do not\".\n\
          New prescriptions that were signed before now are parked: ask the pharmacy, then press Retry or \
          Cancel.\n\
+         {} replays were stopped, and {} proposals are no longer open: look what has arrived, and begin them \
+         anew.\n\
          What partners sent since that backup has to be asked of them again.",
-        restored.asking, restored.parked
+        restored.asking, restored.parked, restored.replays, restored.proposals
     );
     out
 }

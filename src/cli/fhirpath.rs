@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use crate::clock::{Clock, System};
+use crate::definitions;
 use crate::fhir::path::{Env, Expression, Host, Item, Node, PathError, Types};
 use crate::fhir::validate::Validator;
 use crate::issue::any_error;
@@ -30,15 +31,34 @@ pub(super) struct Args {
     /// The resource (.json); - for standard input.
     #[arg(default_value = "-")]
     file: PathBuf,
+    /// A FHIR package whose profiles `conformsTo()` and value sets `memberOf()` know beside R4's: a .tgz, a folder, or
+    /// NAME@VERSION; may be repeated.
+    #[arg(long, value_name = "TGZ|FOLDER|NAME@VERSION")]
+    package: Vec<PathBuf>,
     /// Lets elements pass that the resource's type does not have: they are empty.
     #[arg(long)]
     lenient: bool,
 }
 
-/// Answers `conformsTo()` with the validator, which is made at first use.
+/// Answers `conformsTo()` and `memberOf()` with the validator, which is made at first use unless packages were named.
 #[derive(Default)]
 struct Profiles {
     validator: OnceLock<Validator>,
+}
+
+impl Profiles {
+    fn of(packages: &[PathBuf]) -> anyhow::Result<Profiles> {
+        let validator = OnceLock::new();
+        if !packages.is_empty() {
+            let options = definitions::read(packages, &[])?;
+            let _ = validator.set(Validator::load(options));
+        }
+        Ok(Profiles { validator })
+    }
+
+    fn validator(&self) -> &Validator {
+        self.validator.get_or_init(Validator::standard)
+    }
 }
 
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -52,7 +72,7 @@ impl Host for Profiles {
         else {
             return Err(PathError::not_checked("only resources are checked here"));
         };
-        let validator = self.validator.get_or_init(Validator::standard);
+        let validator = self.validator();
         let base = profile.strip_prefix(CORE).and_then(|name| types.id(name));
         let asked = match base {
             Some(base) if !types.is_a(node.kind(), base) => return Ok(false),
@@ -62,11 +82,20 @@ impl Host for Profiles {
         };
         Ok(!any_error(&validator.check(resource, &asked)))
     }
+
+    fn member(&self, node: &Node<'_>, set: &str) -> Result<bool, PathError> {
+        let Some(value) = node.value() else {
+            return Ok(false);
+        };
+        self.validator()
+            .member_of(value, set)
+            .ok_or_else(|| PathError::not_checked("the value set is not here, or not all of it"))
+    }
 }
 
 /// Evaluates.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let host = Profiles::default();
+    let host = Profiles::of(&args.package)?;
     if args.batch {
         let input = std::io::stdin().lock();
         return batch(&host, args.lenient, input);

@@ -28,6 +28,12 @@ pub(super) struct Args {
     /// A profile that every resource must meet; may be repeated.
     #[arg(long, value_name = "URL")]
     profile: Vec<String>,
+    /// Does not hold Observations against R4's vital-signs profiles for their LOINC code alone.
+    #[arg(long)]
+    no_vital_signs: bool,
+    /// Extensions that nothing loaded defines are errors. Otherwise they pass.
+    #[arg(long)]
+    known_extensions_only: bool,
     /// Lists the rules that a config may have words on, with those that the loaded packages bring, and ends.
     #[arg(long, conflicts_with_all = ["explain", "outcome"])]
     rules: bool,
@@ -70,10 +76,14 @@ pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     for missing in definitions::missing(&options.packages) {
         eprintln!("fhir-gateway: not loaded: {missing}; what rests on it is not checked");
     }
+    options.vital_signs = !args.no_vital_signs;
+    options.known_extensions_only = args.known_extensions_only;
     options.clock = Some(Arc::new(crate::clock::System::default()));
     let validator = Validator::load(options);
     for url in validator.unusable() {
-        eprintln!("fhir-gateway: {url} cannot be used: what it is derived from is not loaded");
+        eprintln!(
+            "fhir-gateway: {url} cannot be used: what it is derived from is not loaded, or it would grow too large"
+        );
     }
     if args.rules {
         super::print(&rules_of(&validator))?;

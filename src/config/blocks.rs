@@ -12,6 +12,7 @@ use super::{PartnerBlock, is_name, partners as kinds, settings, validation};
 use crate::ids::{Key, PartnerId, TenantId};
 use crate::record::Kind;
 use crate::record::consent::Purpose;
+use crate::sync::attempt::LEASE_MARGIN;
 use crate::sync::house::{Route, Settings, Tenant};
 use crate::sync::judge::Rulings;
 use crate::sync::room::Pace;
@@ -158,10 +159,10 @@ pub(super) fn partners(
         let order_by_patient = t.word("order", &[("chain", false), ("patient", true)], false);
         let pace = pace(&mut t);
         let timeout = Duration::from_millis(t.number("timeout_ms", 30_000, 10, 600_000));
-        if timeout >= core.lease {
+        if timeout + LEASE_MARGIN >= core.lease {
             t.fault(
                 "timeout_ms",
-                "must be shorter than delivery.lease_s: a lease that ends during a request makes its outcome unclear",
+                "must be more than 2 s shorter than delivery.lease_s: nothing is sent under a lease that may end during the request",
             );
         }
         let policy = match t.table_if("retry") {

@@ -122,7 +122,7 @@ fn everything_wrong_is_told_at_once_by_key_and_never_by_value() {
         [store]
         path = "x.db"
         [delivery]
-        lease_s = 20
+        lease_s = 32
         [limits]
         depth_max = 100000
         [[tenants]]

@@ -171,7 +171,7 @@ impl Folder {
         anyhow::ensure!(
             self.entries
                 .get(own)
-                .is_some_and(|entry| entry.sha256 == hex(&bytes)),
+                .is_some_and(|entry| entry.sha256 == sha256(&bytes)),
             "{} is not what was locked: its hash differs",
             path.display()
         );
@@ -186,7 +186,7 @@ impl Folder {
         source: &str,
         needs: &[(String, String)],
     ) -> anyhow::Result<String> {
-        let sha256 = hex(bytes);
+        let sha256 = sha256(bytes);
         if let Some(entry) = self.entries.get(name) {
             anyhow::ensure!(
                 entry.sha256 == sha256,
@@ -234,8 +234,12 @@ pub(crate) fn order(version: &str) -> (Vec<u64>, bool) {
     (numbers.collect(), release)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
+fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+/// A digest as hash files write it.
+pub(crate) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -245,13 +249,28 @@ fn cache() -> Option<PathBuf> {
     Some(PathBuf::from(std::env::var("HOME").ok()?).join(".fhir/packages"))
 }
 
-/// The unpacked package that FHIR's own tools have of this name.
+/// The unpacked package that FHIR's own tools have of this name; of several versions the greatest.
 pub(crate) fn in_cache(name: &Name) -> Option<PathBuf> {
-    let found = cache()?.join(format!("{}#{}", name.name, name.version));
+    greatest(&cache()?, name)
+}
+
+fn greatest(cache: &Path, name: &Name) -> Option<PathBuf> {
+    let folders = std::fs::read_dir(cache).ok()?.flatten();
+    let found = folders.filter_map(|entry| {
+        let path = entry.path();
+        let version = entry
+            .file_name()
+            .to_str()?
+            .split_once('#')
+            .filter(|(own, _)| *own == name.name)?
+            .1
+            .to_owned();
+        let whole = name.means(&version) && path.join("package/package.json").is_file();
+        whole.then_some((order(&version), path))
+    });
     found
-        .join("package/package.json")
-        .is_file()
-        .then_some(found)
+        .max_by_key(|(order, _)| order.clone())
+        .map(|(_, path)| path)
 }
 
 /// A package of that folder, packed again: the same files in the order of their names.
@@ -284,4 +303,39 @@ pub(crate) fn from_cache(name: &Name) -> anyhow::Result<Option<Vec<u8>>> {
     }
     let gz = tar.into_inner().with_context(reading)?;
     Ok(Some(gz.finish().with_context(reading)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_that_ends_with_x_is_the_greatest_of_the_cache() {
+        let cache = std::env::temp_dir().join(format!("fhir-cache-{}", std::process::id()));
+        for version in ["1.2.3", "1.10.0-ballot", "1.10.0", "1.9.9", "2.0.0"] {
+            let folder = cache.join(format!("an.example#{version}/package"));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join("package.json"), "{}").expect("a file");
+        }
+        std::fs::create_dir_all(cache.join("an.example#1.11.0")).expect("a folder");
+        let found = |text: &str| {
+            let path = greatest(&cache, &Name::parse(text).expect("a name"))?;
+            Some(path.file_name()?.to_string_lossy().into_owned())
+        };
+        assert_eq!(
+            found("an.example@1.x").as_deref(),
+            Some("an.example#1.10.0")
+        );
+        assert_eq!(
+            found("an.example@1.2.x").as_deref(),
+            Some("an.example#1.2.3")
+        );
+        assert_eq!(
+            found("an.example@1.10.0-ballot").as_deref(),
+            Some("an.example#1.10.0-ballot")
+        );
+        assert_eq!(found("an.example@1.11.0"), None);
+        assert_eq!(found("another@1.x"), None);
+        std::fs::remove_dir_all(&cache).expect("removed");
+    }
 }

@@ -70,7 +70,7 @@ pub(crate) fn validator(
     if let [first, ..] = validator.unusable() {
         anyhow::bail!(
             "validator.packages: {} definitions cannot be used, because what they are derived from is not \
-             loaded: {first} is one",
+             loaded, or because they would grow too large: {first} is one",
             validator.unusable().len()
         );
     }

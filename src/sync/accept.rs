@@ -8,17 +8,17 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Time;
-use crate::ids::{Hash, MessageId, RawId, TenantId};
+use crate::ids::{Hash, MessageId, TenantId};
 use crate::issue::{Issue, any_error};
 use crate::record::{Context, Record, contract};
 use crate::sync::context::{self, Loaded};
 use crate::sync::dispatch::{CLINIC, Dispatched, Fresh, dispatch};
 use crate::sync::house::{House, Tenant};
-use crate::sync::job::{Chain, VersionRef};
+use crate::sync::job::{Chain, NewJob, VersionRef};
 use crate::sync::judge::Kept;
 use crate::sync::ports::{
-    Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, RawState,
-    StoreError, StoredVersion,
+    Admission, Admitted, CheckedPart, CrosswalkRow, Given, NewRaw, NewVersion, StoreError,
+    StoredVersion,
 };
 use crate::sync::prepare::prepare;
 use crate::sync::pressure::Pressure;
@@ -38,8 +38,8 @@ pub struct Arrival {
     pub idempotency: Option<(String, String, Hash)>,
     /// The raw bytes, where they are not stored yet.
     pub raw: Option<NewRaw>,
-    /// The stored raw bytes that it settles.
-    pub settles_raw: Option<(RawId, RawState)>,
+    /// Whether it is what a partner said about a job of ours: heard however full it is.
+    pub answers: bool,
     /// A pharmacy's answer to a cancel.
     pub confirms: Option<(MessageId, bool)>,
     /// What a partner calls it: so its next version, and what refers to it, are known again.
@@ -334,9 +334,11 @@ impl Acceptor {
             Ok(dispatched) => dispatched,
             Err(issues) => return Ok(Some(Accepted::Wrong(issues))),
         };
-        self.pressure
-            .allows(&self.house, &work.tenant.id, &dispatched.jobs)
-            .await?;
+        // What a partner answers about a job of ours is heard, however long anybody's line is: else its
+        // outcome could not be written.
+        if !arrival.answers {
+            self.has_room(work.tenant, &dispatched.jobs).await?;
+        }
         let given = Given {
             status: 202,
             body: super::answer::accepted(&work.version, &dispatched, &work.warnings),
@@ -349,7 +351,7 @@ impl Acceptor {
             tenant: work.tenant.id.clone(),
             idempotency: arrival.idempotency.clone(),
             raw: arrival.raw.clone(),
-            settles_raw: arrival.settles_raw.clone(),
+            answers: arrival.answers,
             version: Some(NewVersion {
                 record: work.version.clone(),
                 chain,
@@ -376,6 +378,19 @@ impl Acceptor {
             Admitted::RawSettled => Accepted::RawSettled,
             Admitted::Moved => return Ok(None),
         }))
+    }
+
+    /// Whether what came in may still make these jobs.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] if not; or the store's.
+    pub(super) async fn has_room(
+        &self,
+        tenant: &Tenant,
+        jobs: &[NewJob],
+    ) -> Result<(), StoreError> {
+        let pressure = &self.pressure;
+        pressure.allows(&self.house, &tenant.id, jobs).await
     }
 
     pub(super) async fn decide(
@@ -433,6 +448,7 @@ pub(super) fn blank(tenant: &TenantId, for_record: &VersionRef, now: Time) -> Ad
         idempotency: None,
         raw: None,
         settles_raw: None,
+        answers: false,
         version: None,
         head: None,
         resources: Vec::new(),

@@ -4,7 +4,7 @@
 //! FHIR or SCRIPT; nothing here sends or stores.
 
 use crate::fault::{self, Mutant};
-use crate::ids::{JobId, MessageId};
+use crate::ids::{JobId, MessageId, PartnerId};
 use crate::sync::job::{ChainJob, Purpose, Reach, State, VersionRef};
 use crate::sync::ports::Transition;
 use crate::sync::reason::Reason;
@@ -215,6 +215,49 @@ pub fn plan_prescriptions(new: &NewFacts<'_>, jobs: &[ChainJob]) -> Plan {
     }
 }
 
+/// What a prescription waits for at the pharmacies where its order was before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Nothing of it is or may be live there.
+    Nothing,
+    /// The answer to this cancel, which is on its way.
+    Awaits(MessageId),
+    /// A person: the cancel was denied, or nobody answered it.
+    Parks(Reason),
+}
+
+/// Looks at the other pharmacies of an order. `jobs`: those of its chain, at all partners. Where nothing
+/// was ever taken back (the pharmacy left the config), nothing is waited for.
+#[must_use]
+pub fn elsewhere(here: &PartnerId, record: &VersionRef, jobs: &[ChainJob]) -> Elsewhere {
+    let own = |j: &&ChainJob| {
+        j.partner != *here && j.record.kind == record.kind && j.record.id == record.id
+    };
+    let mut found = Elsewhere::Nothing;
+    let live = |j: &&ChainJob| j.purpose == Purpose::NewRx && may_be_there(j);
+    for rx in jobs.iter().filter(own).filter(live) {
+        let cancel = jobs
+            .iter()
+            .filter(|c| c.partner == rx.partner && c.purpose == Purpose::Cancel && c.seq > rx.seq)
+            .filter(own)
+            .max_by_key(|c| c.seq);
+        match cancel {
+            None => {}
+            Some(c) if c.confirmed == Some(true) => {}
+            Some(c) if c.confirmed == Some(false) => {
+                return Elsewhere::Parks(Reason::CancelDenied);
+            }
+            Some(c) => match &c.message {
+                Some(message) if !matches!(c.state, State::Parked | State::Cancelled) => {
+                    found = Elsewhere::Awaits(message.clone());
+                }
+                _ => return Elsewhere::Parks(Reason::CancelSilent),
+            },
+        }
+    }
+    found
+}
+
 /// What the deciders saw, for the store to compare.
 #[must_use]
 pub fn seen(jobs: &[ChainJob]) -> Vec<(JobId, State, Reach, bool)> {
@@ -249,6 +292,50 @@ pub(super) mod tests {
             confirmed: None,
             seq,
         }
+    }
+
+    #[test]
+    fn what_an_order_left_elsewhere_is_waited_for_or_parks() {
+        let record = version(9);
+        let there = PartnerId::new("q");
+        let found = |jobs: &[ChainJob]| elsewhere(&there, &record, jobs);
+        let rx = || job(1, Purpose::NewRx, State::Done, Reach::There);
+        let cancel = |state, confirmed| ChainJob {
+            confirmed,
+            ..job(2, Purpose::Cancel, state, Reach::There)
+        };
+        assert_eq!(found(&[]), Elsewhere::Nothing);
+        assert_eq!(found(&[rx()]), Elsewhere::Nothing, "never taken back");
+        let unsent = job(1, Purpose::NewRx, State::Superseded, Reach::Not);
+        assert_eq!(found(&[unsent]), Elsewhere::Nothing);
+        for (cancel, wanted) in [
+            (cancel(State::Done, Some(true)), Elsewhere::Nothing),
+            (
+                cancel(State::Done, None),
+                Elsewhere::Awaits(MessageId::new("M2")),
+            ),
+            (
+                cancel(State::Waiting, None),
+                Elsewhere::Awaits(MessageId::new("M2")),
+            ),
+            (
+                cancel(State::Done, Some(false)),
+                Elsewhere::Parks(Reason::CancelDenied),
+            ),
+            (
+                cancel(State::Parked, None),
+                Elsewhere::Parks(Reason::CancelSilent),
+            ),
+            (
+                cancel(State::Cancelled, None),
+                Elsewhere::Parks(Reason::CancelSilent),
+            ),
+        ] {
+            assert_eq!(found(&[rx(), cancel]), wanted);
+        }
+        let own = PartnerId::new("p");
+        let denied = [rx(), cancel(State::Done, Some(false))];
+        assert_eq!(elsewhere(&own, &record, &denied), Elsewhere::Nothing);
     }
 
     fn new(record: &VersionRef, standing: Standing) -> NewFacts<'_> {

@@ -5,7 +5,10 @@
 //! is written, and writing it twice is the same as once: ids of what it becomes are made from the
 //! stored bytes' own id, so that a crash in between does no harm.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+
+use futures_util::FutureExt;
 
 use crate::clock::Time;
 use crate::ids::{MessageId, PartnerId, RawId, TenantId};
@@ -289,10 +292,11 @@ impl Inbound {
         Ok(())
     }
 
-    /// Takes up raw bytes that a crash left, or whose patient was linked. How many.
+    /// Takes up raw bytes that a crash left, or whose patient was linked. How many were settled: one that
+    /// cannot be worked on now keeps no other from it.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, where it does not say what is left.
     pub async fn resume(&self, before: Time) -> Result<usize, StoreError> {
         let house = self.house().clone();
         let mut count = 0;
@@ -305,12 +309,33 @@ impl Inbound {
                 let Some(member) = house.member(&tenant.id, &partner) else {
                     continue;
                 };
-                self.take(tenant, member, &stored.raw, stored.received)
-                    .await?;
-                count += 1;
+                let take = self.take(tenant, member, &stored.raw, stored.received);
+                match AssertUnwindSafe(take).catch_unwind().await {
+                    Ok(Ok(_)) => count += 1,
+                    Ok(Err(error)) => {
+                        tracing::warn!(raw = %id, %partner, %error, "what was received has to wait");
+                    }
+                    Err(_) => {
+                        tracing::error!(raw = %id, %partner, "what was received cannot be worked on");
+                        self.park_broken(tenant, &id).await?;
+                    }
+                }
             }
         }
         Ok(count)
+    }
+
+    /// The program broke on these bytes: a person sees them, and nothing tries them again.
+    async fn park_broken(&self, tenant: &Tenant, raw: &RawId) -> Result<(), StoreError> {
+        let issue = Issue::error(
+            "exception",
+            "program-fault",
+            "",
+            "the gateway broke on it: give its id to the developers",
+        );
+        let (store, parked) = (&self.house().store, RawState::Parked);
+        let settled = store.settle_raw(&tenant.id, raw, parked, vec![issue], None, None);
+        settled.await.map(drop)
     }
 }
 

@@ -122,7 +122,7 @@ impl Intake {
                 .idempotency_key
                 .map(|key| (sub.caller.to_owned(), key.to_owned(), body_hash)),
             raw: Some(raw(&sub, body_hash, now)),
-            settles_raw: None,
+            answers: false,
             confirms: None,
             crosswalk: Vec::new(),
             now,

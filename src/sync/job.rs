@@ -339,6 +339,24 @@ pub struct NewJob {
     pub effects: Vec<NewEffect>,
 }
 
+impl NewJob {
+    /// The patient (our id) whom it makes at the partner, if they have no row there: of the jobs that
+    /// would, the store lets one go at a time.
+    #[must_use]
+    pub fn makes(&self) -> Option<&str> {
+        let makes = |e: &&NewEffect| {
+            e.resource_type == "Patient"
+                && e.payload.is_some()
+                && matches!(e.kind, EffectKind::Patient | EffectKind::Upsert)
+        };
+        let found = self.effects.iter().find(makes);
+        // A cancel takes back what is there and makes nothing.
+        found
+            .filter(|_| self.purpose != Purpose::Cancel)
+            .map(|e| e.our_id.as_str())
+    }
+}
+
 /// A job of a chain, as the deciders need it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ChainJob {

@@ -284,7 +284,7 @@ impl Inbound {
             origin: message.member.partner.facts().id.as_str().to_owned(),
             idempotency: None,
             raw: None,
-            settles_raw: None,
+            answers: false,
             confirms: None,
             crosswalk: row.into_iter().collect(),
             now: message.now,

@@ -1,7 +1,9 @@
 //! Back-pressure: what would make jobs for a partner whose line is as long as it may be is not taken in,
 //! so that one who does not answer never fills the disk. The sender holds it, and comes again.
 //!
-//! The last tenth of a line is for new prescriptions and for what takes something back.
+//! The last tenth of a line is for new prescriptions; what takes something back, and the copies that go with
+//! either, have as much room again beyond it: an EHR that does not answer keeps no prescription from its
+//! pharmacy.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -69,9 +71,12 @@ impl Pressure {
 }
 
 fn judged(max: u64, open: &HashMap<PartnerId, u64>, jobs: &[NewJob]) -> Result<(), StoreError> {
+    let urgent = jobs.iter().any(|j| j.purpose != Purpose::Copy);
     for job in jobs {
         let own = match job.purpose {
-            Purpose::NewRx | Purpose::Cancel => max,
+            Purpose::NewRx => max,
+            Purpose::Cancel => max.saturating_mul(2),
+            Purpose::Copy if urgent => max.saturating_mul(2),
             Purpose::Copy => max - max / 10,
         };
         if open.get(&job.partner).is_some_and(|n| *n >= own) {
@@ -120,8 +125,17 @@ mod tests {
             judged(100, &counted, &[job(purpose)]).is_ok()
         };
         assert!(goes(89, Purpose::Copy) && !goes(90, Purpose::Copy));
-        for urgent in [Purpose::NewRx, Purpose::Cancel] {
-            assert!(goes(99, urgent) && !goes(100, urgent));
+        assert!(goes(99, Purpose::NewRx) && !goes(100, Purpose::NewRx));
+        assert!(goes(199, Purpose::Cancel) && !goes(200, Purpose::Cancel));
+        // The copy of a prescription goes with it, to an EHR that is full.
+        let rx = NewJob {
+            partner: PartnerId::new("pharmacy"),
+            ..job(Purpose::NewRx)
+        };
+        for (open, goes) in [(100, true), (200, false)] {
+            let counted = HashMap::from([(PartnerId::new("ehr"), open)]);
+            let both = [job(Purpose::Copy), rx.clone()];
+            assert_eq!(judged(100, &counted, &both).is_ok(), goes);
         }
         let others = HashMap::from([(PartnerId::new("lab"), 1000)]);
         assert!(judged(100, &others, &[job(Purpose::Copy)]).is_ok());

@@ -172,6 +172,9 @@ impl Acceptor {
         if !wrong.is_empty() && admission.jobs.is_empty() && admission.denials.is_empty() {
             return Ok(Some(Err(wrong)));
         }
+        if carried.only.is_none() {
+            self.has_room(carried.tenant, &admission.jobs).await?;
+        }
         Ok(match self.house().store.admit(admission).await? {
             Admitted::Moved => None,
             _ if wrong.is_empty() => Some(Ok(())),

@@ -174,7 +174,7 @@ fn asked(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter: i8)
             }
         }
         Verdict::Refused => Step::Park(answer.reason),
-        _ => ask_again(facts, answer.reason, policy, now),
+        _ => ask_again(facts, answer, policy, now),
     };
     Decision {
         step,
@@ -190,7 +190,7 @@ fn sent(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter: i8) 
         (facts.unsure || answer.verdict == Verdict::Unsure) && !fault::mutant(Mutant::RetryUnsure);
     let step = if unsure {
         if facts.can_ask {
-            ask_again(facts, answer.reason, policy, now)
+            ask_again(facts, answer, policy, now)
         } else {
             Step::Park(Reason::Unclear)
         }
@@ -213,15 +213,16 @@ fn sent(facts: &Facts, answer: &Answer, policy: &Policy, now: Time, jitter: i8) 
     }
 }
 
-fn ask_again(facts: &Facts, reason: Reason, policy: &Policy, now: Time) -> Step {
+fn ask_again(facts: &Facts, answer: &Answer, policy: &Policy, now: Time) -> Step {
     if facts.asks >= policy.asks_max {
         return Step::Park(Reason::Unclear);
     }
     // The first questions come soon, later ones ever further apart: every, 2x, 4x … 64x.
     let factor = 1u64 << facts.asks.min(6);
+    let wait = Duration::from_secs(policy.ask_every_s * factor);
     Step::Ask {
-        until: now.plus(Duration::from_secs(policy.ask_every_s * factor)),
-        reason,
+        until: now.plus(wait.max(policy.asked_away(answer).unwrap_or_default())),
+        reason: answer.reason,
     }
 }
 

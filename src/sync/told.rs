@@ -64,7 +64,7 @@ impl Inbound {
             origin: message.member.partner.facts().id.as_str().to_owned(),
             idempotency: None,
             raw: None,
-            settles_raw: None,
+            answers: true,
             confirms,
             crosswalk: Vec::new(),
             now: message.now,

@@ -59,14 +59,11 @@ impl Worker {
     /// Works until told to stop; then finishes what it has in hand.
     pub async fn run(&self, stop: CancellationToken) {
         let mut tasks: JoinSet<()> = JoinSet::new();
-        let housekeeping = tokio::spawn({
-            let (worker, stop) = (self.clone(), stop.clone());
-            async move { worker.keep_house_until(stop).await }
-        });
-        let replaying = tokio::spawn({
-            let (worker, stop) = (self.clone(), stop.clone());
-            async move { worker.replay_until(stop).await }
-        });
+        let mut beside: JoinSet<()> = JoinSet::new();
+        let (worker, until) = (self.clone(), stop.clone());
+        beside.spawn(async move { worker.keep_house_until(until).await });
+        let (worker, until) = (self.clone(), stop.clone());
+        beside.spawn(async move { worker.replay_until(until).await });
         while !stop.is_cancelled() {
             let lease_ends = self.lease_ends();
             match self.claim().await {
@@ -82,19 +79,24 @@ impl Worker {
                 () = stop.cancelled() => break,
                 () = self.idle() => {}
                 () = self.house().freed.notified() => {}
+                // Without it leases would not be rescued: whoever runs this sees that it ended.
+                Some(ended) = beside.join_next() => {
+                    ended_one(ended, "housekeeping ended badly");
+                    break;
+                }
             }
             while let Some(ended) = tasks.try_join_next() {
-                ended_one(ended);
+                ended_one(ended, "a delivery task ended badly");
             }
         }
         while let Some(ended) = tasks.join_next().await {
-            ended_one(ended);
+            ended_one(ended, "a delivery task ended badly");
         }
-        if let Err(error) = housekeeping.await {
-            tracing::error!(panic = error.is_panic(), "housekeeping ended badly");
+        if !stop.is_cancelled() {
+            beside.abort_all();
         }
-        if let Err(error) = replaying.await {
-            tracing::error!(panic = error.is_panic(), "replaying ended badly");
+        while let Some(ended) = beside.join_next().await {
+            ended_one(ended, "housekeeping ended badly");
         }
     }
 
@@ -175,14 +177,19 @@ impl Worker {
     async fn keep_house(&self) -> Result<(), StoreError> {
         let house = self.house();
         let now = house.clock.now();
-        let rescued = house.store.rescue(now).await?;
-        if rescued > 0 {
-            tracing::warn!(rescued, "leases ran out: their outcome is unclear");
-        }
-        self.inbound.resume(now.minus(LEFT_AFTER)).await?;
-        self.probe().await?;
-        house.store.prune(now, &house.settings.keep).await?;
-        Ok(())
+        let rescued = house.store.rescue(now).await.map(|rescued| {
+            if rescued > 0 {
+                tracing::warn!(rescued, "leases ran out: their outcome is unclear");
+            }
+        });
+        // One that fails keeps none of the others from being done.
+        let resumed = self.inbound.resume(now.minus(LEFT_AFTER)).await;
+        let probed = self.probe().await;
+        let pruned = house.store.prune(now, &house.settings.keep).await;
+        rescued
+            .and(resumed.map(drop))
+            .and(probed)
+            .and(pruned.map(drop))
     }
 
     /// What the gate denied, decided anew: a consent may have begun today, or a crash may have come
@@ -290,8 +297,10 @@ impl Worker {
     }
 }
 
-fn ended_one(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(panic = error.is_panic(), "a delivery task ended badly");
+fn ended_one(ended: Result<(), tokio::task::JoinError>, words: &'static str) {
+    if let Err(error) = ended
+        && !error.is_cancelled()
+    {
+        tracing::error!(panic = error.is_panic(), "{words}");
     }
 }

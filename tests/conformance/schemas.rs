@@ -152,7 +152,10 @@ impl Held {
         resource: &Value,
     ) {
         let issues = validator.check(resource, asked);
-        let structural = |rule: &str| STRUCTURAL.contains(&rule) || rule.starts_with("primitive-");
+        // A narrative with nothing in it is refused as a narrative.
+        let structural = |rule: &str| {
+            STRUCTURAL.contains(&rule) || rule.starts_with("primitive-") || rule == "narrative"
+        };
         let wrong = issues
             .iter()
             .find(|issue| issue.is_error() && structural(&issue.rule));

@@ -5,6 +5,7 @@
 //!     tests/faults.sh --mutant M   with a planted bug: exits 1, and says what it broke
 //!     tests/faults.sh --seed N     the same draws again
 //!     tests/faults.sh --only S     one scenario
+//!     tests/faults.sh --postgres   with any of these: what takes a SQLite otherwise gets a PostgreSQL
 //!
 //! What is random here is when things happen; how the machine schedules them is not drawn from the seed.
 
@@ -28,7 +29,7 @@ mod partner;
 mod scenario;
 mod stage;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -68,6 +69,8 @@ struct Args {
     seed: u64,
     mutant: Option<Mutant>,
     only: Option<String>,
+    /// Scenarios that would take a SQLite get a PostgreSQL.
+    postgres: bool,
 }
 
 impl Args {
@@ -77,12 +80,14 @@ impl Args {
             seed: fastrand::u64(..1 << 32),
             mutant: None,
             only: None,
+            postgres: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or(format!("{word} wants a value"));
             match word.as_str() {
                 "--short" => args.long = false,
+                "--postgres" => args.postgres = true,
                 "--seed" => args.seed = value()?.parse().map_err(|_| "--seed wants a number")?,
                 "--only" => args.only = Some(value()?),
                 "--mutant" => {
@@ -111,27 +116,34 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     println!("seed {}", args.seed);
-    let run = |mutant| Run {
+    let run = |mutant, postgres| Run {
         seed: args.seed,
         long: args.long,
         mutant,
+        postgres,
     };
     let mut tasks: Vec<Task> = Vec::new();
     if let Some(mutant) = args.mutant {
         tasks.push(Task {
             scenario: scenario::shows(mutant).0,
-            run: run(Some(mutant)),
+            run: run(Some(mutant), args.postgres),
         });
     } else {
         let wanted = |s: &&Scenario| args.only.as_ref().is_none_or(|name| name == s.name);
         tasks.extend(ALL.iter().filter(wanted).map(|scenario| Task {
             scenario,
-            run: run(None),
+            run: run(None, args.postgres),
         }));
         if args.only.is_none() {
-            tasks.extend(Mutant::ALL.into_iter().map(|mutant| Task {
+            let stores = match scenario::has_postgres() {
+                true => &scenario::OF_STORES[..],
+                false => &[],
+            };
+            let each = Mutant::ALL.into_iter().map(|mutant| (mutant, false));
+            let again = stores.iter().map(|mutant| (*mutant, true));
+            tasks.extend(each.chain(again).map(|(mutant, postgres)| Task {
                 scenario: scenario::shows(mutant).0,
-                run: run(Some(mutant)),
+                run: run(Some(mutant), postgres),
             }));
         }
     }
@@ -200,8 +212,13 @@ fn play_one(task: &Task) -> Done {
             "NOT CAUGHT"
         };
         text = format!(
-            "    {name:10} {took:6.1}s  mutant {}: {word}",
-            mutant.as_str()
+            "    {name:10} {took:6.1}s  mutant {}{}: {word}",
+            mutant.as_str(),
+            if task.run.postgres {
+                " of PostgreSQL"
+            } else {
+                ""
+            }
         );
         if done.caught() {
             shown.retain(|broken| broken.wrong == breaks);
@@ -225,7 +242,8 @@ fn play_one(task: &Task) -> Done {
 fn conclude(done: &[Done]) -> ExitCode {
     let mut found = Found::default();
     let (mut messages, mut kills, mut faults) = (0, 0, 0);
-    let (mut mutants, mut caught) = (0, 0);
+    // Caught is what was caught in each store that it was planted in.
+    let mut bugs: BTreeMap<&str, bool> = BTreeMap::new();
     for one in done {
         let Done { mutant, outcome } = one;
         messages += outcome.messages;
@@ -233,12 +251,14 @@ fn conclude(done: &[Done]) -> ExitCode {
         faults += outcome.faults;
         match mutant {
             None => found.extend(outcome.found.clone()),
-            Some(_) => {
-                mutants += 1;
-                caught += u64::from(one.caught());
+            Some(mutant) => {
+                let all = bugs.entry(mutant.as_str()).or_insert(true);
+                *all &= one.caught();
             }
         }
     }
+    let mutants = bugs.len();
+    let caught = bugs.values().filter(|all| **all).count();
     let one = done.len() == 1 && mutants == 1;
     let holds = found.broken.is_empty() && caught == mutants && !one;
     println!(

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use fhir_gateway::clock::System;
 use fhir_gateway::demo::sim::ehr::Options;
-use fhir_gateway::demo::sim::pharmacy::{self, PharmacySim};
 use fhir_gateway::demo::sim::{EhrSim, Fault, Journal};
 use serde_json::{Value, json};
 
-use crate::pharmacy::house::{House, NAME, block, route};
+use crate::pharmacy::house::{House, NAME, next, two_pharmacies};
 use crate::support::{Gateway, Setup, fixture, fixture_whole};
 
 struct Desk {
@@ -290,43 +289,6 @@ async fn what_was_refused_is_edited_by_two_people_marked_and_sent() {
     );
 }
 
-/// Two pharmacies; the first refuses the first prescription.
-async fn two_pharmacies() -> (House, PharmacySim) {
-    let setup = Setup::new();
-    let clock = setup.clock();
-    let start = async |name: &str, options: pharmacy::Options| {
-        PharmacySim::start(name, clock.clone(), Journal::new(clock.clone()), options)
-            .await
-            .expect("a pharmacy")
-    };
-    let other = pharmacy::Options {
-        ncpdp_id: "7701648".to_owned(),
-        ..pharmacy::Options::default()
-    };
-    let mine = pharmacy::Options::default();
-    let id = mine.ncpdp_id.clone();
-    let first = start(NAME, mine).await;
-    let second = start("pharmacy-second", other).await;
-    let gateway = setup
-        .block(NAME, &block(&first, &id, ""))
-        .block("pharmacy-second", &block(&second, "7701648", ""))
-        .config(&route(NAME))
-        .config(&route("pharmacy-second"))
-        .start()
-        .await;
-    for (pharmacy, name) in [(&first, NAME), (&second, "pharmacy-second")] {
-        let door = format!("{}/in/{name}", gateway.url());
-        pharmacy
-            .connect(&door, &format!("{name}-token"))
-            .expect("an address");
-    }
-    let house = House {
-        gateway,
-        pharmacy: first,
-    };
-    (house, second)
-}
-
 /// The pharmacy record of the second one.
 fn second_record() -> Value {
     let all = ["PH-01", "PH-02", "PH-03"].map(|id| fixture("pharmacy", id));
@@ -437,4 +399,29 @@ async fn no_replay_brings_a_prescription_twice() {
     assert_eq!(jobs[0]["message"], jobs[1]["message"]);
     assert_eq!(house.pharmacy.prescriptions().len(), 1);
     house.harmless();
+}
+
+#[tokio::test]
+async fn what_the_clinic_has_ended_is_prescribed_nowhere_else() {
+    let (house, second) = two_pharmacies().await;
+    let record = second_record();
+    house.gateway.submit("pharmacy", &record).await;
+    let order = house.sent("sertraline").await;
+    let ended = next(&order, |o| {
+        o["state"] = json!("cancelled");
+        o["state_reason"] = json!({"code": "client_choice"});
+    });
+    house.submit(&ended).await;
+    house.gateway.work().await;
+    let cancel = house.pharmacy.cancels().pop().expect("a cancel").message;
+    let answered = house.pharmacy.answer_cancel(&cancel, None).await;
+    answered.expect("a door");
+    house.gateway.work().await;
+    let job = house.story(&order).await["jobs"][0]["id"].clone();
+    let path = format!("/jobs/{}/reroute", job.as_str().expect("an id"));
+    let body = json!({"to": "pharmacy-second", "pharmacy": record["pharmacy_id"], "why": "x"});
+    let got = house.gateway.post(&path, "admin", &body).await;
+    assert_eq!((got.status, got.rules()), (422, vec!["newer".to_owned()]));
+    house.gateway.work().await;
+    assert!(second.prescriptions().is_empty());
 }

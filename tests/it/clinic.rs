@@ -97,7 +97,7 @@ async fn consent_without_consequence(gateway: &Gateway) -> Vec<u8> {
         origin: "clinic".to_owned(),
         idempotency: Some(("clinic-system".to_owned(), "K1".to_owned(), hash)),
         raw: None,
-        settles_raw: None,
+        answers: false,
         confirms: None,
         crosswalk: Vec::new(),
         now: house.clock.now(),

@@ -8,6 +8,7 @@ use fhir_gateway::demo::sim::ehr::{Kept, Options};
 use fhir_gateway::demo::sim::{EhrSim, Journal};
 use serde_json::{Value, json};
 
+use crate::middleman::Middleman;
 use crate::support::{Gateway, Setup, fixture, fixture_whole};
 
 const STORY: &str = "/records/observation/M-2002";
@@ -19,16 +20,26 @@ struct Both {
 
 /// A clinic under Part 2 whose measures go to one EHR; its client, episode and staff are there.
 async fn both() -> Both {
+    let ehr = ehr().await;
+    let url = ehr.url();
+    behind(ehr, &url).await
+}
+
+async fn ehr() -> EhrSim {
     let journal = Journal::new(Arc::new(System::default()));
-    let ehr = EhrSim::start("ehr", journal, Options::default())
+    EhrSim::start("ehr", journal, Options::default())
         .await
-        .expect("an EHR");
+        .expect("an EHR")
+}
+
+/// The EHR, reached under an address.
+async fn behind(ehr: EhrSim, url: &str) -> Both {
     let gateway = Setup::new()
         .config(&format!(
             "[[partners]]\nid = \"ehr\"\nkind = \"ehr-fhir\"\nurl = \"{}\"\nbearer = \"x\"\n\
              create = \"conditional\"\npatients = \"created\"\nclass = \"treating_providers\"\n\
              [[routes]]\nto = \"ehr\"\nkinds = [\"observation\", \"medication-request\"]",
-            ehr.url()
+            url
         ))
         .start()
         .await;
@@ -102,7 +113,11 @@ impl Both {
 }
 
 async fn with_context() -> Both {
-    let both = both().await;
+    told(both().await).await
+}
+
+/// With whom and what everything leans on.
+async fn told(both: Both) -> Both {
     let whole = fixture_whole("observation", "uds-negative");
     for (role, kind) in [("client", "client"), ("episode", "episode")] {
         both.submit(kind, &whole["context"][role]).await;
@@ -162,6 +177,37 @@ async fn revoked_between_acceptance_and_attempt_it_is_held_and_holds_nobody() {
     assert_eq!(states[0].0, "superseded", "{states:?}");
     assert_eq!(states[1].0, "done");
     assert_eq!(both.observations()[0].version, 1);
+}
+
+#[tokio::test]
+async fn revoked_while_it_is_sent_the_rest_of_it_stays() {
+    let ehr = ehr().await;
+    let middle = Middleman::before(&ehr.url()).await;
+    let both = told(behind(ehr, middle.url()).await).await;
+    both.consent(1, false).await;
+    both.submit("observation", &screen(1, 5)).await;
+    // The patient is looked for and made, one part goes, and the next is on its way.
+    middle.stop_at(4);
+    let revoked = async {
+        middle.reached().await;
+        both.consent(2, true).await;
+        middle.go_on();
+    };
+    tokio::join!(both.gateway.work(), revoked);
+    let held = ("waiting".to_owned(), "consent".to_owned());
+    assert_eq!(both.states().await, [held]);
+    assert_eq!(both.observations().len(), 2, "what had left by then");
+    let story = both.gateway.get(STORY, "reader").await.json();
+    let effects = story["jobs"][0]["effects"].as_array().expect("effects");
+    let done = effects.iter().filter(|e| e["done"] == json!(true)).count();
+    assert_eq!((done, effects.len()), (3, 7), "{effects:?}");
+    // Given again, it goes on with what is left, each part once.
+    both.consent(3, false).await;
+    both.gateway.work().await;
+    assert_eq!(both.states().await[0].0, "done");
+    assert_eq!(both.observations().len(), 6);
+    assert_eq!(both.ehr.duplicates(), 0);
+    both.labelled_and_noticed();
 }
 
 #[tokio::test]

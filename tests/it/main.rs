@@ -28,6 +28,7 @@ mod inbound;
 mod intake;
 mod keeping;
 mod middle;
+mod middleman;
 mod operate;
 mod pace;
 mod packages;

@@ -145,3 +145,68 @@ async fn what_would_make_a_full_line_longer_is_told_to_come_again() {
     assert_eq!(gateway.submit("client", &third).await.status, 202);
     assert_eq!(gateway.work().await, 1);
 }
+
+/// The clinic's system is down and its line is full. What a laboratory sends waits, but partners that are back
+/// are found, and the line drains.
+#[tokio::test]
+async fn what_cannot_be_taken_in_yet_keeps_nothing_else_from_being_done() {
+    let (hook, laboratory) = (Fake::start().await, Fake::start().await);
+    let answers = |status| Mock::given(method("POST")).respond_with(ResponseTemplate::new(status));
+    hook.expects(answers(503).up_to_n_times(1)).await;
+    hook.expects(answers(204)).await;
+    hook.expects(Mock::given(method("GET")).respond_with(ResponseTemplate::new(204)))
+        .await;
+    let mut gateway = Setup::new()
+        .partner(
+            "laboratory",
+            &laboratory,
+            "kind = \"ehr-fhir\"\nurl = \"{url}/fhir\"\nbearer = \"x\"",
+        )
+        .partner(
+            "hook",
+            &hook,
+            "kind = \"clinic-webhook\"\nurl = \"{url}/hook\"\nsecret = \"a secret of the test\"\n\
+             [[routes]]\nto = \"hook\"\nkinds = [\"observation\"]",
+        )
+        .start()
+        .await;
+    gateway
+        .restart_with(|config| config.settings.jobs_open_max = 1)
+        .await;
+    let got = gateway.submit("client", &fixture("client", "C-1007")).await;
+    assert_eq!(got.status, 202, "{}", got.text());
+    let result = |id: &str| {
+        json!({"resourceType": "Observation", "id": id, "status": "final",
+            "code": {"text": "Lithium level"}, "valueQuantity": {"value": 0.8, "unit": "mmol/L"},
+            "subject": {"identifier": {"system": "https://clinic.example/id/client", "value": "C-1007"}},
+            "effectiveDateTime": "2026-11-20T07:30:00-05:00"})
+    };
+    let sends = async |id| {
+        gateway
+            .post("/in/laboratory", "laboratory", &result(id))
+            .await
+    };
+    assert_eq!(sends("r1").await.status, 201);
+    gateway.work().await;
+    gateway.advance(Duration::from_secs(1));
+    assert_eq!(sends("r2").await.status, 503, "its line is full");
+    let hook_of = async || {
+        let status = gateway.get("/status", "admin").await.json();
+        let partners = status["partners"].as_array().cloned().unwrap_or_default();
+        partners
+            .into_iter()
+            .find(|p| p["partner"] == "hook")
+            .expect("the hook")
+    };
+    assert_eq!(hook_of().await["breaker"], "open");
+    for _ in 0..4 {
+        gateway.advance(Duration::from_secs(120));
+        gateway.work().await;
+    }
+    let hook = hook_of().await;
+    assert_eq!(
+        (&hook["breaker"], &hook["jobs"]["done"]),
+        (&json!("closed"), &json!(2)),
+        "{hook}"
+    );
+}

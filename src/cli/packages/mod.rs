@@ -73,6 +73,9 @@ struct JsonSchema {
     package: Vec<PathBuf>,
 }
 
+/// Who asks for the package that the command names.
+const ASKED: &str = "you";
+
 /// Runs the command.
 pub(super) fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
@@ -91,7 +94,7 @@ fn add(args: &Add) -> anyhow::Result<ExitCode> {
     let mut open: Vec<(Name, String)> = Vec::new();
     let mut out = String::new();
     let file = PathBuf::from(&args.package);
-    let mut take = |folder: &mut Folder, bytes: &[u8], source: &str, open: &mut Vec<_>| {
+    let take = |folder: &mut Folder, bytes: &[u8], source: &str, open: &mut Vec<_>| {
         let package =
             Package::read(bytes, &Caps::default()).with_context(|| format!("reading {source}"))?;
         let name = Name::new(&package.name, &package.version)
@@ -103,17 +106,19 @@ fn add(args: &Add) -> anyhow::Result<ExitCode> {
             open.push((needed, name.to_string()));
         }
         let sha = folder.keep(&name, bytes, source, &package.dependencies)?;
-        out += &format!("{name}  sha256 {sha}  from {source}\n");
-        anyhow::Ok(())
+        anyhow::Ok(format!("{name}  sha256 {sha}  from {source}\n"))
     };
     if file.is_file() {
         let bytes = std::fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
-        take(&mut folder, &bytes, &args.package, &mut open)?;
+        out += &take(&mut folder, &bytes, &args.package, &mut open)?;
     } else {
-        open.push((Name::parse(&args.package)?, "you".to_owned()));
+        open.push((Name::parse(&args.package)?, ASKED.to_owned()));
     }
     while let Some((name, by)) = open.pop() {
         if folder.holds(&name) {
+            if by == ASKED {
+                out += &format!("{name}  is here already\n");
+            }
             continue;
         }
         anyhow::ensure!(
@@ -133,7 +138,7 @@ fn add(args: &Add) -> anyhow::Result<ExitCode> {
                  name a registry (--registry), or add its .tgz first"
             )
         })?;
-        take(&mut folder, &bytes, &source, &mut open)?;
+        out += &take(&mut folder, &bytes, &source, &mut open)?;
     }
     folder.save()?;
     super::print(&out)?;

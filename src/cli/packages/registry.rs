@@ -1,7 +1,8 @@
 //! A FHIR package registry, by npm's protocol: `GET URL/NAME` lists the versions with their archives.
 //!
-//! Answers are read up to a cap, redirects are not followed, and a hash that the registry states
-//! (`integrity`, SHA-512) must be the archive's.
+//! Answers are read up to a cap, a few redirects are followed (none that gives up TLS), and a hash that the
+//! registry states (`integrity`, SHA-512; else `shasum`, SHA-1, which is all that some state) must be the
+//! archive's.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,15 +10,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use base64::Engine as _;
 use serde_json::Value;
+use sha1::Sha1;
 use sha2::{Digest as _, Sha512};
 
 use crate::clock::{Clock as _, System};
-use crate::definitions::folder::{Name, order};
+use crate::definitions::folder::{self, Name, order};
 use crate::json::{self, Limits};
-use crate::partner::wire::{Ask, Http, HttpSettings};
+use crate::partner::wire::{Ask, Heard, Http, HttpSettings};
 
 /// Bytes of an archive, or of a list of versions, at most.
 const ANSWER_MAX: usize = 64 << 20;
+
+/// Redirects on the way to one answer at most.
+const REDIRECTS_MAX: usize = 5;
 
 /// A registry.
 pub(super) struct Registry {
@@ -92,24 +97,44 @@ impl Registry {
             "the registry names an archive that would come without TLS"
         );
         let bytes = self.get(address.clone())?;
-        let integrity = found.pointer("/dist/integrity").and_then(Value::as_str);
-        if let Some(wanted) = integrity.and_then(|text| text.strip_prefix("sha512-")) {
-            let own = base64::engine::general_purpose::STANDARD.encode(Sha512::digest(&bytes));
-            anyhow::ensure!(
-                own == wanted,
-                "the archive is not what the registry says: its hash differs"
-            );
-        }
+        let stated = |key: &str| found.pointer(key).and_then(Value::as_str);
+        let integrity = stated("/dist/integrity").and_then(|text| text.strip_prefix("sha512-"));
+        let whole = match (integrity, stated("/dist/shasum")) {
+            (Some(wanted), _) => {
+                base64::engine::general_purpose::STANDARD.encode(Sha512::digest(&bytes)) == wanted
+            }
+            (None, Some(wanted)) => folder::hex(&Sha1::digest(&bytes)).eq_ignore_ascii_case(wanted),
+            (None, None) => true,
+        };
+        anyhow::ensure!(
+            whole,
+            "the archive is not what the registry says: its hash differs"
+        );
         Ok((bytes, address.to_string()))
     }
 
-    fn get(&self, url: reqwest::Url) -> anyhow::Result<Vec<u8>> {
-        let shown = url.to_string();
-        let now = System::default().now();
-        let heard = self
-            .runtime
-            .block_on(self.http.send(Ask::get(url), now))
-            .map_err(|_| anyhow::anyhow!("no answer from {shown}"))?;
+    fn get(&self, mut url: reqwest::Url) -> anyhow::Result<Vec<u8>> {
+        let mut heard = self.once(&url)?;
+        let mut followed = 0;
+        while (300..400).contains(&heard.status)
+            && let Some(place) = &heard.location
+        {
+            followed += 1;
+            anyhow::ensure!(
+                followed <= REDIRECTS_MAX,
+                "{url} leads from one address to the next"
+            );
+            let next = url
+                .join(place)
+                .with_context(|| format!("where {url} leads to"))?;
+            anyhow::ensure!(
+                next.scheme() == "https" || (next.scheme() == "http" && url.scheme() == "http"),
+                "{url} leads to an address without TLS"
+            );
+            url = next;
+            heard = self.once(&url)?;
+        }
+        let shown = url;
         anyhow::ensure!(heard.status != 404, "{shown} is not there");
         anyhow::ensure!(heard.is_success(), "{shown} answers {}", heard.status);
         anyhow::ensure!(
@@ -117,5 +142,12 @@ impl Registry {
             "{shown} is longer than {ANSWER_MAX} bytes, or broke off"
         );
         Ok(heard.body)
+    }
+
+    fn once(&self, url: &reqwest::Url) -> anyhow::Result<Heard> {
+        let now = System::default().now();
+        self.runtime
+            .block_on(self.http.send(Ask::get(url.clone()), now))
+            .map_err(|answer| anyhow::anyhow!("no answer from {url}: {}", answer.reason.what()))
     }
 }

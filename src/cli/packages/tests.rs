@@ -29,7 +29,8 @@ fn archive(name: &str, version: &str, needs: &[(&str, &str)]) -> Vec<u8> {
     gz.finish().expect("ends")
 }
 
-/// A registry that answers so many requests from a table of paths.
+/// A registry that answers so many requests from a table of paths; a path with `>` behind it leads to the one
+/// that is its page.
 fn registry(
     pages: Vec<(String, Vec<u8>)>,
     requests: usize,
@@ -47,9 +48,17 @@ fn registry(
                 line.clear();
             }
             let path = first.split(' ').nth(1).unwrap_or_default();
-            let page = pages.iter().find(|(own, _)| own == path);
-            let (status, body) =
-                page.map_or(("404 Not Found", &[][..]), |(_, body)| ("200 OK", body));
+            let page = pages
+                .iter()
+                .find(|(own, _)| own.trim_end_matches('>') == path);
+            let (status, body) = match page {
+                None => ("404 Not Found".to_owned(), &[][..]),
+                Some((own, to)) if own.ends_with('>') => {
+                    let to = String::from_utf8_lossy(to);
+                    (format!("302 Found\r\nlocation: {to}"), &[][..])
+                }
+                Some((_, body)) => ("200 OK".to_owned(), &body[..]),
+            };
             let head = format!(
                 "HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()
@@ -180,4 +189,41 @@ fn what_is_missing_or_false_is_told_and_locks_nothing() {
     for name in ["an.example", "../x@1", "a@..", "a/b@1", "@1", "a@"] {
         assert!(fetch(&scratch.0, name, None).is_err(), "{name}");
     }
+}
+
+#[test]
+fn a_registry_may_send_on_and_state_a_sha1() {
+    let scratch = Scratch::new("sent-on");
+    let own = archive("an.example", "1.0.0", &[]);
+    let listed = |hash: String| {
+        let version = serde_json::json!({"dist": {"shasum": hash, "tarball": "/old"}});
+        let body = serde_json::json!({"versions": {"1.0.0": version}});
+        ("/an.example".to_owned(), body.to_string().into_bytes())
+    };
+    let hash = folder::hex(&sha1::Sha1::digest(&own));
+    let pages = |hash: &str| {
+        vec![
+            listed(hash.to_owned()),
+            ("/old>".to_owned(), b"/new".to_vec()),
+            ("/new".to_owned(), own.clone()),
+            ("/round>".to_owned(), b"/round".to_vec()),
+        ]
+    };
+    let (url, served) = registry(pages(&hash), 3);
+    fetch(&scratch.0, "an.example@1.0.0", Some(url)).expect("added");
+    served.join().expect("served");
+
+    let scratch = Scratch::new("sent-wrong");
+    let (url, served) = registry(pages(&"0".repeat(40)), 3);
+    let error = fetch(&scratch.0, "an.example@1.0.0", Some(url)).expect_err("false");
+    served.join().expect("served");
+    assert!(format!("{error:#}").contains("hash differs"));
+
+    let (url, served) = registry(pages(&hash), 6);
+    let error = fetch(&scratch.0, "round@1.0.0", Some(url)).expect_err("a circle");
+    served.join().expect("served");
+    assert!(
+        format!("{error:#}").contains("from one address to the next"),
+        "{error:#}"
+    );
 }

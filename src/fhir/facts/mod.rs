@@ -50,6 +50,8 @@ pub struct Structure {
     pub differential: Vec<Element>,
     /// Where an extension may stand: (kind: `element`, `extension`, `fhirpath`; expression).
     pub contexts: Vec<(String, String)>,
+    /// What must hold of whatever holds the extension, in FHIRPath.
+    pub context_invariants: Vec<String>,
 }
 
 /// What a structure describes.
@@ -87,7 +89,7 @@ pub struct Element {
     pub fixed: Option<Arc<Value>>,
     /// Pattern.
     pub pattern: Option<Arc<Value>>,
-    /// Strength and address of the bound value set.
+    /// Strength and address of the bound value set; the address is empty where none is given.
     pub binding: Option<(Strength, String)>,
     /// Invariants.
     pub constraints: Vec<Constraint>,
@@ -196,6 +198,9 @@ pub struct SystemFacts {
     pub case_sensitive: bool,
     /// Codes with the indices of their parents.
     pub codes: Vec<(String, Vec<u32>)>,
+    /// What else is said of codes, beside their parents: (index of the code, property, value). None of it is in the
+    /// embedded artefact.
+    pub properties: Vec<(u32, String, String)>,
 }
 
 impl Definitions {

@@ -44,6 +44,11 @@ impl Structure {
                 .iter()
                 .map(|context| (text(context, "type"), text(context, "expression")))
                 .collect(),
+            context_invariants: list(resource, "contextInvariant")
+                .iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect(),
         })
     }
 }
@@ -139,6 +144,7 @@ fn prefixed(element: &Value, prefix: &str) -> Option<Arc<Value>> {
     })
 }
 
+/// Strength and set. A differential may say the strength alone, of the set that its base binds.
 fn binding(value: &Value) -> Option<(Strength, String)> {
     let strength = match value.get("strength").and_then(Value::as_str)? {
         "required" => Strength::Required,
@@ -146,8 +152,7 @@ fn binding(value: &Value) -> Option<(Strength, String)> {
         "preferred" => Strength::Preferred,
         _ => Strength::Example,
     };
-    let set = text(value, "valueSet");
-    (!set.is_empty()).then_some((strength, set))
+    Some((strength, text(value, "valueSet")))
 }
 
 fn constraint(value: &Value) -> Option<Constraint> {

@@ -14,6 +14,7 @@ const STRUCTURE: &[&str] = &[
     "baseDefinition",
     "derivation",
     "context",
+    "contextInvariant",
 ];
 const ELEMENT: &[&str] = &[
     "id",

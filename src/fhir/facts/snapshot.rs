@@ -8,7 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Element, Structure};
 
-/// Fills `elements` where only a differential was given. Returns what has no known base.
+/// Elements of one snapshot at most; the largest published ones have some hundreds.
+const ELEMENTS_MAX: usize = 20_000;
+
+/// Steps of an element's id at most (names, and slices of slices), so that what walks down an id ends on any stack.
+const STEPS_MAX: usize = 60;
+
+/// Fills `elements` where only a differential was given. Returns what has no known base, or would be too large.
 pub(super) fn complete(structures: &mut [Structure]) -> Vec<String> {
     let mut at: HashMap<String, usize> = HashMap::new();
     for (index, structure) in structures.iter().enumerate() {
@@ -16,6 +22,14 @@ pub(super) fn complete(structures: &mut [Structure]) -> Vec<String> {
     }
     let mut failed = Vec::new();
     let mut tried = HashSet::new();
+    for (index, structure) in structures.iter_mut().enumerate() {
+        if too_large(&structure.elements) || too_large(&structure.differential) {
+            structure.elements.clear();
+            structure.differential.clear();
+            tried.insert(index);
+            failed.push(structure.url.clone());
+        }
+    }
     for index in 0..structures.len() {
         one(index, structures, &at, &mut failed, &mut tried);
     }
@@ -46,13 +60,22 @@ fn one(
     }
     let differential = std::mem::take(&mut all[index].differential);
     let url = all[index].url.clone();
-    all[index].elements = Overlay {
+    let made = Overlay {
         all,
         at,
         out: base,
-        url,
+        url: url.clone(),
     }
     .run(&differential);
+    match too_large(&made) {
+        true => failed.push(url),
+        false => all[index].elements = made,
+    }
+}
+
+fn too_large(elements: &[Element]) -> bool {
+    let steps = |each: &Element| each.id.matches(['.', '/']).count();
+    elements.len() > ELEMENTS_MAX || elements.iter().any(|each| steps(each) > STEPS_MAX)
 }
 
 /// An address without `|version`.
@@ -255,6 +278,9 @@ impl Overlay<'_> {
     /// Brings in the children of an element that has none yet.
     fn open(&mut self, index: usize, id: &str) {
         let inside = format!("{id}.");
+        if self.out.len() > ELEMENTS_MAX {
+            return;
+        }
         if self
             .out
             .iter()
@@ -264,15 +290,15 @@ impl Overlay<'_> {
         }
         let element = &self.out[index];
         let unsliced = id.rsplit_once(':').filter(|(_, rest)| !rest.contains('.'));
-        let (from, source): (String, Vec<Element>) = if let Some((whole, _)) = unsliced
+        let (from, source): (&str, &[Element]) = if let Some((whole, _)) = unsliced
             && self
                 .out
                 .iter()
                 .any(|each| each.id.starts_with(&format!("{whole}.")))
         {
-            (whole.to_owned(), self.out.clone())
+            (whole, &self.out)
         } else if !element.content.is_empty() {
-            (element.content.clone(), self.out.clone())
+            (&element.content, &self.out)
         } else if let [only] = element.types.as_slice() {
             let profiled = only
                 .profiles
@@ -287,22 +313,21 @@ impl Overlay<'_> {
                 return;
             };
             let structure = &self.all[*found];
-            (structure.type_name.clone(), structure.elements.clone())
+            (&structure.type_name, &structure.elements)
         } else {
             return;
         };
-        let path = element.path.clone();
         let dotted = format!("{from}.");
-        let mut at = index + 1;
-        for mut child in source {
-            let Some(rest) = child.id.strip_prefix(&dotted) else {
-                continue;
-            };
-            child.path = format!("{path}.{}", unsliced_path(rest));
-            child.id = format!("{inside}{rest}");
-            self.out.insert(at, child);
-            at += 1;
-        }
+        let children = source.iter().filter_map(|child| {
+            let rest = child.id.strip_prefix(&dotted)?;
+            Some(Element {
+                id: format!("{inside}{rest}"),
+                path: format!("{}.{}", element.path, unsliced_path(rest)),
+                ..child.clone()
+            })
+        });
+        let children: Vec<Element> = children.collect();
+        self.out.splice(index + 1..=index, children);
     }
 
     /// Lays what the differential says over the element.

@@ -1,5 +1,7 @@
 //! ValueSet and CodeSystem to facts. Codes only; displays and texts are passed over.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::{Include, SetFacts, SystemFacts, list, text};
@@ -93,13 +95,22 @@ impl SystemFacts {
             complete: content == "complete",
             case_sensitive: resource.get("caseSensitive") != Some(&Value::Bool(false)),
             codes: Vec::new(),
+            properties: Vec::new(),
         };
         let mut named = Vec::new();
         facts.walk(list(resource, "concept"), None, &mut named);
-        for (at, code) in named {
-            let parent = facts.codes.iter().position(|(each, _)| *each == code);
-            if let Some(parent) = parent.and_then(|parent| u32::try_from(parent).ok())
-                && let Some((_, parents)) = facts.codes.get_mut(at)
+        let mut places: HashMap<&str, u32> = HashMap::new();
+        if !named.is_empty() {
+            for (at, (code, _)) in (0..).zip(&facts.codes) {
+                places.entry(code).or_insert(at);
+            }
+        }
+        let found = named
+            .into_iter()
+            .filter_map(|(at, code)| Some((at, *places.get(code.as_str())?)));
+        let found: Vec<(usize, u32)> = found.collect();
+        for (at, parent) in found {
+            if let Some((_, parents)) = facts.codes.get_mut(at)
                 && !parents.contains(&parent)
             {
                 parents.push(parent);
@@ -116,13 +127,29 @@ impl SystemFacts {
             };
             let at = self.codes.len();
             self.codes.push((code, parent.into_iter().collect()));
+            let index = u32::try_from(at).ok();
             for property in list(concept, "property") {
-                if matches!(text(property, "code").as_str(), "parent" | "subsumedBy") {
+                let name = text(property, "code");
+                if matches!(name.as_str(), "parent" | "subsumedBy") {
                     let code = property.get("valueCode").and_then(Value::as_str);
                     named.extend(code.map(|code| (at, code.to_owned())));
+                } else if let (Some(index), Some(value)) = (index, valued(property)) {
+                    self.properties.push((index, name, value));
                 }
             }
-            self.walk(children, u32::try_from(at).ok(), named);
+            self.walk(children, index, named);
         }
+    }
+}
+
+/// A property's value as a filter writes it.
+fn valued(property: &Value) -> Option<String> {
+    let mut keys = property.as_object()?.iter();
+    let (_, value) = keys.find(|(key, _)| key.starts_with("value"))?;
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+        Value::Object(_) => Some(text(value, "code")),
+        _ => None,
     }
 }

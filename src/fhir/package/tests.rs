@@ -52,6 +52,7 @@ fn tricks_and_broken_archives_are_refused() {
         entries: 3,
         file_bytes: 500,
         total_bytes: 20_000,
+        ratio: 1,
     };
     let long = " ".repeat(501);
     let cases: Vec<(Vec<u8>, &str)> = vec![
@@ -70,4 +71,35 @@ fn tricks_and_broken_archives_are_refused() {
         let name = format!("{error:?}");
         assert!(name.starts_with(expected), "{name} instead of {expected}");
     }
+}
+
+#[test]
+fn an_archive_that_unpacks_to_far_more_than_its_size_is_refused() {
+    let bomb: String = " ".repeat(9 << 20);
+    let files = [
+        MANIFEST,
+        ("package/a.json", &bomb),
+        ("package/b.json", &bomb),
+    ];
+    let bytes = tgz(&files);
+    assert!(bytes.len() < 100_000);
+    let error = files_of(&bytes).expect_err("too large");
+    assert!(
+        error
+            .to_string()
+            .ends_with("more than 40 times its own size"),
+        "{error}"
+    );
+    // What is small is read, however well it is packed.
+    assert_eq!(files_of(&tgz(&files[..2])).expect("read"), 2);
+}
+
+/// How many files an archive holds.
+fn files_of(bytes: &[u8]) -> Result<usize, PackageError> {
+    let mut count = 0;
+    super::files(bytes, &Caps::default(), |_, _| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::at::At;
 use super::model::{Model, Profile};
+use super::structure::kind_of;
 use super::terminology::Terminology;
 use super::vitals;
 use crate::clock::{Clock, Time};
@@ -124,7 +125,8 @@ impl<'a> Check<'a> {
     pub(super) fn resource(&mut self, value: &'a Value, asked: &[&str], at: &At<'_>) {
         let core = self.core;
         if !value.is_object() {
-            self.error("structure", "type", at, "a resource is an object");
+            let words = format!("a resource is an object, not {}", kind_of(value));
+            self.error("structure", "type", at, words);
             return;
         }
         let kind = match value.get("resourceType") {

@@ -252,12 +252,12 @@ pub(super) fn choice_key(stem: &str, code: &str) -> String {
     out
 }
 
-/// The bound value set, where it is bound at all firmly.
+/// The bound value set, where there is one and it is bound at all firmly.
 pub(super) fn binding(element: &facts::Element) -> Option<Binding> {
     element
         .binding
         .as_ref()
-        .filter(|(strength, _)| *strength != Strength::Example)
+        .filter(|(strength, set)| *strength != Strength::Example && !set.is_empty())
         .map(|(strength, set)| Binding {
             strength: *strength,
             set: set.as_str().into(),

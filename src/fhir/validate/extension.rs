@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::at::{At, Step};
 use super::check::Check;
 use super::model::{Content, Element, Profile, Shape};
+use crate::fhir::path::{Node, PathError, TypeId};
 
 /// Resources with an address of their own (`CanonicalResource`, which R4 does not name yet).
 const CANONICAL: &[&str] = &[
@@ -123,10 +124,42 @@ impl<'a> Check<'a> {
                 meant.join(", ")
             );
             self.error("invalid", "extension-context", place.above, words);
+        } else {
+            self.fits_its_holder(profile, value, place);
         }
         if self.extension_type(profile, value, at) {
             self.under(profile, value, at);
         }
+    }
+
+    /// What the definition asks of the holder beyond where it stands.
+    fn fits_its_holder(&mut self, profile: &'a Profile, value: &'a Value, place: &Place<'a, '_>) {
+        for asked in &profile.context_invariants {
+            // Of a primitive only its companion is at hand.
+            if &*place.holder.path == "Element" {
+                let error = PathError::not_checked("what it stands on is a primitive");
+                self.undecided(asked, &error, place.above);
+                continue;
+            }
+            let extension = Node::element(Some(value), None, self.extension_kind());
+            match self.truth(asked, place.node(), Some(extension)) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let words = format!(
+                        "holds the extension {}, which is meant for what meets {} only",
+                        profile.name,
+                        asked.text()
+                    );
+                    self.error("invalid", "extension-context", place.above, words);
+                }
+                Err(error) => self.undecided(asked, &error, place.above),
+            }
+        }
+    }
+
+    /// What expressions know an extension as.
+    fn extension_kind(&self) -> TypeId {
+        self.core.types.id("Extension").unwrap_or_default()
     }
 
     /// Whether the extension's value is of a type that its definition allows.
@@ -159,14 +192,20 @@ impl<'a> Check<'a> {
         fits
     }
 
-    fn allowed_here(&self, profile: &Profile, place: &Place<'a, '_>) -> bool {
+    fn allowed_here(&self, profile: &'a Profile, place: &Place<'a, '_>) -> bool {
+        // A path that cannot be followed forbids nothing.
+        let mut paths = profile.context_paths.iter();
+        if paths.any(|path| self.leads_to(path, place.node()).unwrap_or(true)) {
+            return true;
+        }
         profile.contexts.is_empty()
             || profile.contexts.iter().any(|(kind, expression)| {
                 let plain = expression.split('|').next().unwrap_or(expression);
                 match kind.as_str() {
                     "element" => self.is_element(plain, place),
                     "extension" => place.parent.get("url").and_then(Value::as_str) == Some(plain),
-                    // An expression that cannot be run forbids nothing.
+                    "fhirpath" => false,
+                    // A kind of a later FHIR forbids nothing.
                     _ => true,
                 }
             })
@@ -260,4 +299,14 @@ struct Place<'a, 'b> {
     holder: &'b Shape,
     parent: &'a Value,
     above: &'b At<'b>,
+}
+
+impl<'a> Place<'a, '_> {
+    /// The holder, as expressions know it: of a primitive its companion.
+    fn node(&self) -> Node<'a> {
+        match &*self.holder.path {
+            "Element" => Node::element(None, Some(self.parent), self.holder.kind),
+            _ => Node::element(Some(self.parent), None, self.holder.kind),
+        }
+    }
 }

@@ -14,7 +14,7 @@ use super::check::{Check, Core};
 use super::model::Shape;
 use super::terminology::Answer;
 use crate::fhir::facts::Constraint;
-use crate::fhir::path::{Env, ErrorKind, Expression, Host, Node, PathError, TypeId};
+use crate::fhir::path::{Env, ErrorKind, Expression, Host, Item, Node, PathError, TypeId};
 use crate::issue::{Issue, Severity};
 
 /// Invariants that have code of their own, or follow from what has.
@@ -62,6 +62,19 @@ impl Invariant {
             guard: OnceLock::new(),
             quiet: OnceLock::new(),
         })
+    }
+
+    /// Of the place where an extension stands.
+    pub(super) fn of_place(text: &str) -> Invariant {
+        Invariant {
+            key: "extension-context".into(),
+            error: true,
+            human: "".into(),
+            text: text.into(),
+            compiled: OnceLock::new(),
+            guard: OnceLock::new(),
+            quiet: OnceLock::new(),
+        }
     }
 
     /// How bad it is where it does not hold.
@@ -224,44 +237,89 @@ impl<'a> Check<'a> {
 
     /// Asks an invariant, and notes it if it does not hold or cannot be told.
     fn told(&mut self, invariant: &'a Invariant, node: Node<'a>, at: &At<'_>) {
-        match self.truth(invariant, node) {
+        match self.truth(invariant, node, None) {
             Ok(false) => self.broken(invariant, at),
             Ok(true) => {}
-            Err(error) => {
-                let severity = match error.kind() {
-                    ErrorKind::NotChecked => Severity::Information,
-                    _ => Severity::Warning,
-                };
-                let words = format!("not checked: invariant {}, {error}", invariant.key);
-                self.say(
-                    severity,
-                    "not-supported",
-                    "invariant-not-checked",
-                    at,
-                    words,
-                );
-            }
+            Err(error) => self.undecided(invariant, &error, at),
         }
     }
 
-    fn truth(&self, invariant: &'a Invariant, node: Node<'a>) -> Result<bool, PathError> {
-        let expression = invariant.expression().as_ref().map_err(Clone::clone)?;
-        let around = Around {
+    /// An invariant that cannot be told.
+    pub(super) fn undecided(&mut self, invariant: &Invariant, error: &PathError, at: &At<'_>) {
+        let severity = match error.kind() {
+            ErrorKind::NotChecked => Severity::Information,
+            _ => Severity::Warning,
+        };
+        let words = format!("not checked: invariant {}, {error}", invariant.key);
+        self.say(
+            severity,
+            "not-supported",
+            "invariant-not-checked",
+            at,
+            words,
+        );
+    }
+
+    /// Whether an invariant holds of a node. `extension` is what `%extension` means, if anything.
+    pub(super) fn truth(
+        &self,
+        invariant: &'a Invariant,
+        node: Node<'a>,
+        extension: Option<Node<'a>>,
+    ) -> Result<bool, PathError> {
+        let own = extension.map(|extension| [Item::Node(extension)]);
+        let named = own.as_ref().map(|own| [("extension", &own[..])]);
+        let around = self.around();
+        let env = self.env(&around);
+        let env = match &named {
+            Some(named) => env.variables(named),
+            None => env,
+        };
+        invariant
+            .expression()
+            .as_ref()
+            .map_err(Clone::clone)?
+            .holds(&env, node)
+    }
+
+    /// Whether a path leads from the resource to a place, or is true there.
+    pub(super) fn leads_to(&self, path: &'a Invariant, place: Node<'a>) -> Result<bool, PathError> {
+        let around = self.around();
+        let env = self.env(&around);
+        let expression = path.expression().as_ref().map_err(Clone::clone)?;
+        let same = |found: Option<&Value>, own: Option<&Value>| match (found, own) {
+            (Some(found), Some(own)) => std::ptr::eq(found, own),
+            _ => false,
+        };
+        let found = expression.evaluate(&env, Node::resource(&self.core.types, self.current))?;
+        let led = found.iter().any(|item| match item {
+            Item::Node(node) => {
+                same(node.value(), place.value()) || same(node.companion(), place.companion())
+            }
+            _ => false,
+        });
+        Ok(led || matches!(expression.evaluate(&env, place)?[..], [Item::Boolean(true)]))
+    }
+
+    fn around(&self) -> Around<'a> {
+        Around {
             core: self.core,
             root: self.root,
             bundle: self.bundle,
             depth: self.depth,
-        };
+        }
+    }
+
+    fn env<'b>(&'b self, around: &'b Around<'a>) -> Env<'b> {
         let env = Env::new(&self.core.types)
             .resource(self.current)
             .root(self.root)
-            .host(&around)
+            .host(around)
             .limits(self.core.limits);
-        let env = match self.core.now() {
+        match self.core.now() {
             Some(now) => env.now(now),
             None => env,
-        };
-        expression.holds(&env, node)
+        }
     }
 
     fn broken(&mut self, invariant: &Invariant, at: &At<'_>) {

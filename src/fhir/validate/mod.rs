@@ -40,9 +40,11 @@ mod cardinality;
 mod check;
 mod code_system;
 mod compile;
+mod compile_discriminator;
 mod compile_profile;
 mod definition;
 mod extension;
+mod filter;
 mod fixed_pattern;
 mod invariant;
 mod invariant_words;
@@ -65,6 +67,8 @@ mod terminology;
 mod vitals;
 
 #[cfg(test)]
+mod profile_tests;
+#[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
 mod slicing_tests;
@@ -79,7 +83,7 @@ use serde_json::Value;
 use self::at::At;
 use self::check::{Check, Core};
 pub use self::outcome::{RULES, outcome};
-use self::terminology::Terminology;
+use self::terminology::{Answer, Terminology};
 use super::artefact;
 use super::facts::{Definitions, Structure};
 use super::package::Package;
@@ -249,7 +253,8 @@ impl Validator {
         }
     }
 
-    /// Addresses of profiles that could not be used, because what they are derived from is missing.
+    /// Addresses of profiles that could not be used, because what they are derived from is missing, or because their
+    /// snapshots would be too large.
     #[must_use]
     pub fn unusable(&self) -> &[String] {
         &self.unusable
@@ -305,6 +310,16 @@ impl Validator {
                 value: Value::Null,
                 issues: vec![issue],
             },
+        }
+    }
+
+    /// Whether a code, Coding or CodeableConcept is in a value set; `None` where nobody here can tell.
+    #[must_use]
+    pub fn member_of(&self, value: &Value, set: &str) -> Option<bool> {
+        match Check::new(&self.core, value).answer(set, value) {
+            Answer::In => Some(true),
+            Answer::Out => Some(false),
+            Answer::Unknown => None,
         }
     }
 

@@ -174,6 +174,10 @@ pub(super) struct Profile {
     pub root: Node,
     /// For extensions: where it may stand.
     pub contexts: Vec<(String, String)>,
+    /// For extensions: the places among those that FHIRPath tells.
+    pub context_paths: Vec<Invariant>,
+    /// For extensions: what must hold of whatever holds it.
+    pub context_invariants: Vec<Invariant>,
     /// For extensions: whether it changes the meaning of what holds it.
     pub modifier: bool,
     /// Whether it looks at the literal part of references.

@@ -61,7 +61,7 @@ impl<'a> Check<'a> {
         if let Some(only) = &node.only
             && !only.iter().any(|code| **code == *item.code)
         {
-            let words = format!("the profile allows {}", only.join(", "));
+            let words = format!("the profile allows {}, not {}", only.join(", "), item.code);
             self.error("structure", "type", at, words);
             return;
         }

@@ -43,7 +43,11 @@ impl<'a> Check<'a> {
         if !targets.iter().any(|target| *target.kind == *kind) {
             let mut kinds: Vec<&str> = targets.iter().map(|target| &*target.kind).collect();
             kinds.dedup();
-            let words = format!("may refer to {} only", kinds.join(", "));
+            let mut words = format!("may refer to {} only", kinds.join(", "));
+            // What is no type came with the input.
+            if self.core.model.resources.contains_key(kind.as_str()) {
+                words += &format!(", not to {kind}");
+            }
             self.error("structure", "reference-target", at, words);
             return;
         }
@@ -71,7 +75,11 @@ impl<'a> Check<'a> {
         };
         let met = allowed.iter().any(|kind| match &**kind {
             "contained" => text.starts_with('#'),
-            "bundled" => self.bundle.is_none() || self.resolve(value).is_some(),
+            // Of a resource that came alone nobody can tell what was around it.
+            "bundled" => {
+                !text.starts_with('#') && (self.bundle.is_none() || self.resolve(value).is_some())
+            }
+            "referenced" => !text.starts_with('#'),
             _ => true,
         });
         if !met {

@@ -18,8 +18,8 @@ impl Validator {
     /// what the profile says of its own elements; `None` for what is not known.
     ///
     /// Structure only: names, JSON kinds, arrays, cardinalities, lexical forms; of a profile the
-    /// cardinalities and fixed scalars below the root. No value sets, no slices, no invariants: what the
-    /// schema refuses the validator refuses, not the other way round.
+    /// cardinalities and fixed scalars. No value sets, no slices, no invariants: what the schema refuses the
+    /// validator refuses, not the other way round.
     #[must_use]
     pub fn schema(&self, kind: &str) -> Option<Value> {
         let model = &self.core.model;
@@ -56,7 +56,7 @@ impl Validator {
     }
 }
 
-/// What a profile says of an element below the root.
+/// What a profile says of an element, and of what is inside it.
 fn narrowed(node: &Node) -> Option<Value> {
     let names = || node.keys.iter().flat_map(|key| [&key.name, &key.companion]);
     let any = || -> Vec<Value> { names().map(|name| json!({"required": [name]})).collect() };
@@ -67,21 +67,30 @@ fn narrowed(node: &Node) -> Option<Value> {
     if node.min > 0 {
         out.insert("anyOf".to_owned(), Value::Array(any()));
     }
-    let mut properties = Map::new();
-    for key in &node.keys {
-        if node.min > 1 || node.max != u32::MAX {
-            let mut array = Map::new();
-            // Of one value no array is made, and these say nothing of it.
-            array.insert("minItems".to_owned(), json!(node.min));
-            if node.max != u32::MAX {
-                array.insert("maxItems".to_owned(), json!(node.max));
-            }
-            properties.insert(key.name.to_string(), Value::Object(array));
+    let mut all = Vec::new();
+    if node.min > 1 || node.max != u32::MAX {
+        let mut array = Map::new();
+        // Of one value no array is made, and these say nothing of it.
+        array.insert("minItems".to_owned(), json!(node.min));
+        if node.max != u32::MAX {
+            array.insert("maxItems".to_owned(), json!(node.max));
         }
-        if let Some(fixed) = node.fixed.as_ref().filter(|fixed| !fixed.is_object()) {
-            let only = json!({"enum": [fixed]});
-            let either = json!({"if": {"not": {"type": "array"}}, "then": only});
-            properties.insert(key.name.to_string(), either);
+        all.push(Value::Object(array));
+    }
+    if let Some(fixed) = node.fixed.as_ref().filter(|fixed| !fixed.is_object()) {
+        let only = json!({"enum": [fixed]});
+        all.push(json!({"if": {"not": {"type": ["array", "null"]}}, "then": only}));
+    }
+    let inside: Vec<Value> = node.children.iter().filter_map(narrowed).collect();
+    if !inside.is_empty() {
+        // Of one value, or of each of several; a primitive has nothing inside.
+        let one = json!({"if": {"type": "object"}, "then": {"allOf": inside}});
+        all.push(json!({"if": {"type": "array"}, "then": {"items": one}, "else": one}));
+    }
+    let mut properties = Map::new();
+    if !all.is_empty() {
+        for key in &node.keys {
+            properties.insert(key.name.to_string(), json!({"allOf": all}));
         }
     }
     if !properties.is_empty() {
@@ -116,6 +125,11 @@ fn object(model: &Model, shape: &Shape) -> Value {
                 } else {
                     inner
                 };
+                if !element.array {
+                    // Null says nothing, and may stand where there is a companion.
+                    let value = json!({"properties": {&*each.key: {"not": {"type": "null"}}}});
+                    all.push(json!({"anyOf": [value, {"required": [each.companion]}]}));
+                }
                 properties.insert(each.companion.to_string(), companion);
                 names.push(each.companion.to_string());
             }
@@ -151,14 +165,14 @@ fn property(model: &Model, element: &Element, kind: &Type) -> Value {
         Content::Resource => json!({"type": "object", "required": ["resourceType"]}),
         Content::Unknown => json!({}),
     };
-    if !element.array {
-        return one;
-    }
     let item = if matches!(kind.content, Content::Primitive(_)) {
         json!({"anyOf": [one, {"type": "null"}]})
     } else {
         one
     };
+    if !element.array {
+        return item;
+    }
     let mut out = json!({"type": "array", "minItems": 1, "items": item});
     if element.max != u32::MAX {
         out["maxItems"] = json!(element.max);

@@ -14,7 +14,8 @@ impl<'a> Check<'a> {
     pub(super) fn object(&mut self, id: ShapeId, code: &'a str, parent: &'a Value, at: &At<'_>) {
         let valued = std::mem::take(&mut self.valued);
         let Value::Object(map) = parent else {
-            self.error("structure", "type", at, "an object is expected");
+            let words = format!("an object is expected, not {}", kind_of(parent));
+            self.error("structure", "type", at, words);
             return;
         };
         let core = self.core;
@@ -111,7 +112,10 @@ impl<'a> Check<'a> {
             return;
         }
         let (Some(values), Some(companions)) = (items(value), items(companion)) else {
-            self.error("structure", "array", here, "an array is expected");
+            let found = [value, companion].into_iter().flatten();
+            let found = found.map(kind_of).find(|kind| *kind != "an array");
+            let words = format!("an array is expected, not {}", found.unwrap_or("nothing"));
+            self.error("structure", "array", here, words);
             return;
         };
         let count = values.len().max(companions.len());
@@ -157,11 +161,13 @@ impl<'a> Check<'a> {
             Content::Primitive(primitive) => {
                 if let Some(value) = value {
                     if let Err(words) = primitive.check(value) {
-                        let code = match primitive.is_of_kind(value) {
-                            true => "value",
-                            false => "structure",
-                        };
-                        self.error(code, primitive.rule(), at, words);
+                        match primitive.is_of_kind(value) {
+                            true => self.error("value", primitive.rule(), at, words),
+                            false => {
+                                let words = format!("{words}, not {}", kind_of(value));
+                                self.error("structure", primitive.rule(), at, words);
+                            }
+                        }
                     } else if primitive == Primitive::Xhtml {
                         self.narrative(value, at);
                     } else if !self.core.example_addresses
@@ -218,6 +224,18 @@ impl<'a> Check<'a> {
         if !kind.profiles.is_empty() {
             self.one_of(&kind.profiles, value, at);
         }
+    }
+}
+
+/// What kind of thing a value is, in words.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
+use super::filter::filtered;
 use crate::fhir::facts::{Include, SetFacts, SystemFacts};
 use crate::fhir::system;
 
@@ -55,6 +56,12 @@ impl Terminology {
     /// Takes facts in; a later one of the same address replaces an earlier one.
     pub(super) fn new(sets: Vec<SetFacts>, systems: Vec<SystemFacts>) -> Self {
         let mut out = Terminology::default();
+        let asked: HashSet<Box<str>> = sets
+            .iter()
+            .flat_map(|set| set.include.iter().chain(&set.exclude))
+            .flat_map(|part| &part.filters)
+            .map(|(property, ..)| property.as_str().into())
+            .collect();
         for facts in sets {
             let versioned = format!("{}|{}", facts.url, facts.version);
             let entry = |facts| Entry {
@@ -66,7 +73,12 @@ impl Terminology {
             }
             out.sets.insert(facts.url.as_str().into(), entry(facts));
         }
-        for facts in systems {
+        for mut facts in systems {
+            // Nobody else asks for them.
+            facts
+                .properties
+                .retain(|(_, name, _)| asked.contains(name.as_str()));
+            facts.properties.shrink_to_fit();
             let url: Box<str> = facts.url.as_str().into();
             let better = facts.complete
                 || out
@@ -269,57 +281,5 @@ impl Terminology {
             });
         }
         out
-    }
-}
-
-/// The codes of a system that pass the filters; `None` for a filter that is not understood.
-fn filtered(
-    facts: &SystemFacts,
-    filters: &[(String, String, String)],
-) -> Option<HashSet<Box<str>>> {
-    let mut kept: Vec<usize> = (0..facts.codes.len()).collect();
-    for (property, op, value) in filters {
-        let concept = property == "concept" || property == "code";
-        match op.as_str() {
-            "is-a" | "descendent-of" | "is-not-a" if concept => {
-                let below = descendants(facts, value);
-                let own = |at: usize| facts.codes.get(at).is_some_and(|(code, _)| code == value);
-                kept.retain(|at| match op.as_str() {
-                    "is-a" => below.contains(at) || own(*at),
-                    "descendent-of" => below.contains(at),
-                    _ => !below.contains(at) && !own(*at),
-                });
-            }
-            "=" if concept => kept.retain(|at| facts.codes[*at].0 == *value),
-            "in" if concept => {
-                kept.retain(|at| value.split(',').any(|one| facts.codes[*at].0 == one))
-            }
-            "not-in" if concept => {
-                kept.retain(|at| value.split(',').all(|one| facts.codes[*at].0 != one))
-            }
-            _ => return None,
-        }
-    }
-    let codes = kept.into_iter().map(|at| facts.codes[at].0.as_str().into());
-    Some(codes.collect())
-}
-
-fn descendants(facts: &SystemFacts, root: &str) -> HashSet<usize> {
-    let mut found: HashSet<usize> = HashSet::new();
-    let is_root = |at: usize| facts.codes.get(at).is_some_and(|(code, _)| code == root);
-    loop {
-        let before = found.len();
-        for (at, (_, parents)) in facts.codes.iter().enumerate() {
-            let below = parents.iter().any(|parent| {
-                usize::try_from(*parent)
-                    .is_ok_and(|parent| is_root(parent) || found.contains(&parent))
-            });
-            if below {
-                found.insert(at);
-            }
-        }
-        if found.len() == before {
-            return found;
-        }
     }
 }

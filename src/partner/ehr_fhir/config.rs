@@ -15,9 +15,8 @@ url = "https://ehr.example/fhir"
 # Resource types that it takes; the others make no effects, and a warning says so.
 takes = ["Patient", "MedicationRequest", "Observation", "CarePlan", "Goal", "CareTeam", "Condition", "Provenance"]
 # How a patient gets a row in the crosswalk: "searched" by identifier; "created" where the search finds
-# none; "configured" in [patient_ids]. A patient without a row parks what concerns it.
-# "created" is for an EHR that honours If-None-Exist: without it two first messages of a patient that go at
-# once can make the patient twice.
+# none, by one message at a time; "configured" in [patient_ids]. A patient without a row parks what concerns
+# it.
 patients = "searched"
 # Searches patients by their identifier of this system instead of ours.
 #patient_system = "urn:oid:2.16.840.1.113883.3.0"

@@ -194,6 +194,7 @@ pub(super) fn job(j: &NewJob, bytes: &mut Bytes) -> Value {
         "reason": j.reason.map(Reason::as_str), "due": j.due.micros(),
         "deadline": j.deadline.map(Time::micros), "priority": j.priority,
         "message": j.message.as_ref().map(MessageId::as_str),
+        "makes": j.makes(),
         "needs": j.needs.iter().map(|on| json!([on.kind, on.id])).collect::<Vec<_>>(),
         "awaits": j.awaits.as_ref().map(|a| json!([a.message.as_str(), a.until.micros()])),
         "guarded": j.guarded, "holds_lane": j.holds_lane, "policy": j.policy, "effects": effects,

@@ -86,6 +86,10 @@ fn blocker(words: &[Value]) -> Option<Blocker> {
             job: JobId::new(word(1)?),
             state: state(2)?,
         },
+        "patient" => Blocker::Patient {
+            job: JobId::new(word(1)?),
+            state: state(2)?,
+        },
         "hold" => Blocker::Hold {
             who: own(1)?,
             since: time(2)?,

@@ -17,7 +17,7 @@ use crate::sync::ports::{
 
 /// How partners were steered: partner, whether it is drained and done with that, and the last deed.
 const STEERED: &str = "SELECT p.partner, CASE WHEN p.drain IS NOT NULL THEN NOT EXISTS (
-     SELECT 1 FROM lane l WHERE l.tenant = p.tenant AND l.partner = p.partner AND l.mode IN (0, 1, 2)
+     SELECT 1 FROM lane l WHERE l.tenant = p.tenant AND l.partner = p.partner AND l.mode IN (0, 1, 2, 4, 5)
        AND (l.head <= p.drain OR l.succeeds <= p.drain)) END, d.what, d.who, d.why, d.at
    FROM partner p LEFT JOIN LATERAL (SELECT * FROM deed o WHERE o.tenant = p.tenant
      AND o.about = 'partner/' || p.partner ORDER BY o.n DESC LIMIT 1) d ON true

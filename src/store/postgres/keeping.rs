@@ -170,13 +170,24 @@ impl Postgres {
             }
         }
         let end = Work::new(
-            "SELECT restored_end($1)",
+            "SELECT newest, replays, proposals FROM restored_end($1)",
             Wish::default().name("restored", &TenantId::new(""), &[]),
             vec![Box::new(now.micros())],
         );
-        marked.newest = self
-            .write_one(OPERATION, end, |r| rows::time_if(r, 0))
+        let (newest, replays, proposals) = self
+            .write_one(OPERATION, end, |r| {
+                Ok((
+                    rows::time_if(r, 0)?,
+                    rows::number(r, 1)?,
+                    rows::number(r, 2)?,
+                ))
+            })
             .await?;
-        Ok(marked)
+        Ok(Restored {
+            newest,
+            replays,
+            proposals,
+            ..marked
+        })
     }
 }

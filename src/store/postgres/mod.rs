@@ -20,6 +20,7 @@ mod find;
 mod keeping;
 mod locks;
 mod people;
+mod planted;
 mod raw;
 mod read;
 mod readers;
@@ -96,6 +97,9 @@ impl Postgres {
         };
         let connection = connection.map_err(|e| e.error(OPERATION))?;
         schema::migrate(&connection)
+            .await
+            .map_err(|e| e.error(OPERATION))?;
+        planted::plant(&connection)
             .await
             .map_err(|e| e.error(OPERATION))?;
         Ok(Self::over(way, false))

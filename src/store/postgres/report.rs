@@ -10,6 +10,10 @@ use crate::ids::{PartnerId, TenantId};
 use crate::store::seal::seal;
 use crate::sync::ports::Report;
 use crate::sync::reason::Reason;
+use crate::sync::retry::Policy;
+
+/// Writes a report.
+pub(super) const REPORT: &str = "SELECT report($1::text::jsonb, $2)";
 
 /// The call that writes a report.
 pub(super) fn work(r: &Report) -> Work {
@@ -45,7 +49,7 @@ pub(super) fn work(r: &Report) -> Work {
     // Whether it is to be held is decided by the client's consents.
     let held = r.settle.as_ref().is_some_and(|s| s.held);
     Work::new(
-        "SELECT report($1::text::jsonb, $2)",
+        REPORT,
         Wish::default().job(&r.tenant, r.job.as_str(), held),
         vec![Box::new(rows::document(document)), Box::new(body)],
     )
@@ -89,13 +93,15 @@ pub(super) fn probed(
 /// The call that looks after one partner.
 pub(super) fn rescue(tenant: &TenantId, partner: &PartnerId, now: Time, by_caller: bool) -> Work {
     Work::new(
-        "SELECT rescue($1, $2, $3, $4)",
+        "SELECT rescue($1, $2, $3, $4, $5, $6)",
         Wish::default().partner(tenant, partner),
         vec![
             Box::new(tenant.as_str().to_owned()),
             Box::new(partner.as_str().to_owned()),
             Box::new(now.micros()),
             Box::new(by_caller),
+            Box::new(i32::try_from(Policy::default().asks_max).unwrap_or(i32::MAX)),
+            Box::new(seal(&[])),
         ],
     )
 }

@@ -7,12 +7,21 @@
 
 use super::connection::Connection;
 use super::failure::{Failure, at_start};
+use crate::fault::{self, Point};
 
 /// The migrations, in order; `program.version` says how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("sql/tables.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("sql/tables.sql"),
+    include_str!("sql/tables_2.sql"),
+];
+
+/// How many there are: the number of the newest schema.
+#[cfg(test)]
+pub(super) const NEWEST: usize = MIGRATIONS.len();
 
 /// The functions, all of them.
 const FUNCTIONS: &[&str] = &[
+    include_str!("sql/makers.sql"),
     include_str!("sql/lanes.sql"),
     include_str!("sql/jobs.sql"),
     include_str!("sql/locks.sql"),
@@ -84,7 +93,9 @@ async fn step(connection: &Connection, n: usize) -> Result<(), Failure> {
         .client()
         .batch_execute(&sql)
         .await
-        .map_err(|e| at_start(&e))
+        .map_err(|e| at_start(&e))?;
+    fault::here(Point::InMigration);
+    Ok(())
 }
 
 /// How many migrations have run.

@@ -23,6 +23,8 @@ use tokio_postgres::{Row, Statement};
 use super::connection::{Connection, Way};
 use super::failure::Failure;
 use super::locks::Wish;
+use super::report::REPORT;
+use crate::fault::{self, Mutant, Point};
 use crate::sync::ports::StoreError;
 
 /// Calls in one commit, at most: beyond that the rate does not rise and the latency grows.
@@ -187,6 +189,11 @@ impl Groups {
                     for (call, rows) in group.into_iter().zip(rows) {
                         call.end(Ok(rows));
                     }
+                    if fault::mutant(Mutant::AckBeforeCommit)
+                        && let Some(connection) = &self.connection
+                    {
+                        drop(commit(connection).await);
+                    }
                 }
                 Outcome::All(Failure::Again(_)) | Outcome::Wrong(_, Failure::Again(_))
                     if again < AGAIN_MAX =>
@@ -319,7 +326,14 @@ async fn transaction(connection: &mut Connection, group: &[Call]) -> Outcome {
     }
     let all = begun.map(drop).and(locked.map(drop)).err();
     if all.is_none() && wrong.is_none() && rows.len() == group.len() {
-        return match connection.run("COMMIT").await {
+        if group.iter().any(|c| c.work.sql == REPORT) {
+            fault::here(Point::BeforeReport);
+        }
+        let committed = match fault::mutant(Mutant::AckBeforeCommit) {
+            true => Ok(()), // its calls are told first
+            false => commit(connection).await,
+        };
+        return match committed {
             Ok(()) => Outcome::Committed(rows),
             Err(failure) => Outcome::All(failure),
         };
@@ -331,6 +345,17 @@ async fn transaction(connection: &mut Connection, group: &[Call]) -> Outcome {
         (None, Some((place, failure)), _) => Outcome::Wrong(place, failure),
         (None, None, _) => Outcome::All(Failure::other("the transaction was given up")),
     }
+}
+
+/// Commits what was done.
+async fn commit(connection: &Connection) -> Result<(), Failure> {
+    if fault::here(Point::BeforeCommit) {
+        connection.run("ROLLBACK").await?;
+        return Err(Failure::other("planted"));
+    }
+    connection.run("COMMIT").await?;
+    fault::here(Point::AfterCommit);
+    Ok(())
 }
 
 /// Has a query sent, without waiting for its answer; what it came to if it ended at once.

@@ -45,7 +45,7 @@ const CHECKS: &[(Fault, &str)] = &[
         Fault::Unclaimed,
         "SELECT l.tenant, l.partner, count(*) FROM lane l
            LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
-         WHERE l.mode IN (0, 2) AND l.due < ?1 AND p.paused_until IS NULL AND ifnull(p.last_success, 0) < ?1
+         WHERE l.mode IN (0, 2, 5) AND l.due < ?1 AND p.paused_until IS NULL AND ifnull(p.last_success, 0) < ?1
            AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
            AND NOT EXISTS (SELECT 1 FROM job j WHERE j.lease_until IS NOT NULL
              AND j.tenant = l.tenant AND j.partner = l.partner)
@@ -156,18 +156,19 @@ pub(super) fn look(
 /// not look again.
 fn forgotten(connection: &Connection, now: Time) -> rusqlite::Result<Vec<Finding>> {
     let mut lanes = connection
-        .prepare("/* self-check */ SELECT tenant, partner, lane FROM lane WHERE mode = 3 ORDER BY head LIMIT ?1")?;
+        .prepare("/* self-check */ SELECT tenant, partner, lane, mode FROM lane WHERE mode IN (3, 4) ORDER BY head LIMIT ?1")?;
     let mut found: Vec<Finding> = Vec::new();
     let mut rows = lanes.query([HELD_BACK_MAX])?;
     while let Some(row) = rows.next()? {
         let (tenant, partner, key): (String, String, String) =
             (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mode = row.get(3)?;
         let lane = lanes::Lane {
             tenant: &tenant,
             partner: &partner,
             key: &key,
         };
-        if !lanes::is_forgotten(connection, lane, now.micros())? {
+        if !lanes::is_forgotten(connection, lane, mode, now.micros())? {
             continue;
         }
         match found.iter_mut().find(|f| {

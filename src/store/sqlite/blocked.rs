@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::claim::drain;
 use super::lanes::{self, Lane};
+use super::makers;
 use super::rows;
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
@@ -14,7 +15,7 @@ use crate::sync::reason::Reason;
 
 /// Columns of [`job`].
 pub(super) const JOB: &str = "seq, id, partner, kind, record, version, purpose, state, reason, accepted, \
-     due, attempts, unsure, message, lane, client, held, awaits, lease_until, succeeds, awaits_until";
+     due, attempts, unsure, message, lane, client, held, awaits, lease_until, succeeds, awaits_until, makes";
 
 /// Jobs or records named as reasons, at most.
 const NAMED_MAX: i64 = 10;
@@ -28,6 +29,7 @@ pub(super) struct Glance {
     awaits: Option<(String, i64)>,
     lease_until: Option<i64>,
     succeeds: Option<i64>,
+    makes: Option<String>,
     pub(super) view: JobView,
 }
 
@@ -41,6 +43,7 @@ pub(super) fn job(r: &Row<'_>) -> rusqlite::Result<Glance> {
         awaits: awaits.zip(r.get::<_, Option<i64>>(20)?),
         lease_until: r.get(18)?,
         succeeds: r.get(19)?,
+        makes: r.get(21)?,
         view: JobView {
             id: JobId::new(r.get_ref(1)?.as_str()?),
             partner: PartnerId::new(r.get_ref(2)?.as_str()?),
@@ -104,6 +107,15 @@ pub(super) fn blocked_by(
         if lanes::stopped(connection, lane, g.client.as_deref(), g.seq)? {
             out.extend(stops(connection, lane, g)?);
         }
+        let since = g.succeeds.unwrap_or(g.seq);
+        let claim = now.map(Time::micros);
+        out.extend(makers::goes_first(
+            connection,
+            lane,
+            g.makes.as_deref(),
+            since,
+            claim,
+        )?);
     }
     out.extend(pause(connection, lane)?);
     let newer = |mark: &i64| g.seq > *mark && g.succeeds.is_none_or(|s| s > *mark);

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::effects;
 use super::jobs::{self, Move, Place};
 use super::lanes;
 use super::rows;
@@ -167,7 +168,7 @@ fn take(
 }
 
 fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Claimed> {
-    let effects = jobs::effects(connection, tenant, seq)?;
+    let effects = effects::of(connection, tenant, seq)?;
     connection
         .prepare_cached(
             "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,
@@ -209,7 +210,8 @@ fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<
 pub(super) fn anything(connection: &Connection, request: &ClaimRequest) -> rusqlite::Result<bool> {
     let mut due = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 0)
-             OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3)",
+             OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3)
+             OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 5 AND due <= ?3)",
     )?;
     for (tenant, partner, room) in &request.room {
         let name = params![tenant.as_str(), partner.as_str(), request.now.micros()];
@@ -253,9 +255,12 @@ pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<Time>
                    OR EXISTS (SELECT 1 FROM lane l INDEXED BY lane_succeeds
                      WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0
                        AND l.succeeds <= p.drain)) THEN 0
-                 ELSE (SELECT min(l.due) FROM lane l
-                   WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2
-                     AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)) END)
+                 ELSE (SELECT min(due) FROM (SELECT min(l.due) AS due FROM lane l
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2
+                       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
+                   UNION ALL SELECT min(l.due) FROM lane l
+                     WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 5
+                       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain))) END)
              FROM count c LEFT JOIN partner p ON p.tenant = c.tenant AND p.partner = c.partner
              WHERE c.state = 'waiting' AND p.paused_until IS NULL",
         )?

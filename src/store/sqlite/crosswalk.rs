@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::rows;
+use super::{makers, rows};
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::ports::CrosswalkRow;
 
@@ -28,6 +28,9 @@ pub(super) fn put(
             row.their_version,
             now
         ])?;
+    if row.resource_type == "Patient" {
+        makers::made(connection, tenant, row.partner.as_str(), &row.our_id)?;
+    }
     Ok(())
 }
 

@@ -183,10 +183,10 @@ pub(super) fn sheet(
         .query_row(params![tenant, job.as_str()], |r| {
             Ok((
                 blocked::job(r)?,
-                r.get::<_, String>(21)?,
-                r.get(22)?,
-                r.get::<_, Option<i64>>(23)?,
-                r.get(24)?,
+                r.get::<_, String>(22)?,
+                r.get(23)?,
+                r.get::<_, Option<i64>>(24)?,
+                r.get(25)?,
             ))
         })
         .optional()?;

@@ -4,11 +4,12 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::counts;
+use super::effects;
 use super::lanes::{self, Lane, Standing};
+use super::makers;
 use super::rows::{self, int};
-use super::seal::seal;
 use super::versions::total;
-use crate::sync::job::{Effect, NewEffect, NewJob, Purpose, Reach, State, VersionRef};
+use crate::sync::job::{NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
 
 /// A job, as far as moving it cares.
@@ -30,6 +31,8 @@ pub(super) struct Place {
     pub(super) leased: bool,
     pub(super) token: i64,
     pub(super) seen_rows: i64,
+    /// Whether a rule keeps it from its partner: only a new version helps.
+    pub(super) blocked: bool,
     holds_lane: bool,
     succeeds: Option<i64>,
     /// Whether it stands in its lane.
@@ -38,7 +41,7 @@ pub(super) struct Place {
 
 const PLACE: &str = "tenant, partner, lane, seq, state, purpose, kind, record, client, reach, held, \
      awaits IS NOT NULL, unsure, lease_until IS NOT NULL, token, seen_rows, succeeds, \
-     rank IS NOT NULL, holds_lane";
+     rank IS NOT NULL, holds_lane, reason IS 'rule-blocks'";
 
 fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
     Ok(Place {
@@ -61,6 +64,7 @@ fn place(r: &rusqlite::Row<'_>) -> rusqlite::Result<Place> {
         succeeds: r.get(16)?,
         stands: r.get(17)?,
         holds_lane: r.get(18)?,
+        blocked: r.get(19)?,
     })
 }
 
@@ -336,9 +340,9 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         .prepare_cached(
             "INSERT INTO job (tenant, id, partner, lane, chain, kind, record, version, client, purpose,
                state, rank, reason, due, deadline, priority, message, awaits, awaits_until, guarded,
-               policy, accepted, settled, succeeds, holds_lane)
+               policy, accepted, settled, succeeds, holds_lane, makes)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-               ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
+               ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
         )?
         .execute(params![
             b.tenant,
@@ -366,10 +370,11 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
             (!state.is_open()).then_some(b.now),
             b.succeeds,
             job.holds_lane,
+            makers::unknown(connection, b.tenant, partner, job.makes())?,
         ])?;
     let seq = connection.last_insert_rowid();
     for (n, effect) in job.effects.iter().enumerate() {
-        put_effect(connection, b.tenant, seq, n, effect)?;
+        effects::put(connection, b.tenant, seq, n, effect)?;
     }
     let mut need =
         connection.prepare_cached("INSERT OR IGNORE INTO need VALUES (?, ?, ?, ?, ?)")?;
@@ -401,52 +406,6 @@ fn lane_of_chain(
         )?
         .query_row(params![tenant, chain, partner], |r| r.get(0))
         .optional()
-}
-
-/// The effects of a job, in order.
-pub(super) fn effects(
-    connection: &Connection,
-    tenant: &str,
-    job: i64,
-) -> rusqlite::Result<Vec<Effect>> {
-    connection
-        .prepare_cached(&format!(
-            "SELECT {} FROM effect WHERE tenant = ?1 AND job = ?2 ORDER BY n",
-            rows::EFFECT
-        ))?
-        .query_map(params![tenant, job], rows::effect)?
-        .collect()
-}
-
-fn put_effect(
-    connection: &Connection,
-    tenant: &str,
-    job: i64,
-    n: usize,
-    effect: &NewEffect,
-) -> rusqlite::Result<()> {
-    let find = serde_json::to_string(&effect.find).unwrap_or_default();
-    let payload = effect.payload.as_ref();
-    let holes = payload.map(|p| serde_json::to_string(&p.holes).unwrap_or_default());
-    connection
-        .prepare_cached(
-            "INSERT INTO effect (tenant, job, n, kind, type, our_id, find, media_type, body, holes, hash)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
-        .execute(params![
-            tenant,
-            job,
-            i64::try_from(n).unwrap_or(i64::MAX),
-            effect.kind.as_str(),
-            effect.resource_type,
-            effect.our_id,
-            find,
-            payload.map(|p| p.media_type.as_str()),
-            payload.map(|p| seal(&p.bytes)),
-            holes,
-            payload.map(|p| p.hash.0)
-        ])?;
-    Ok(())
 }
 
 /// What a pharmacy answered to a cancel, if it did.
@@ -487,6 +446,7 @@ pub(super) fn confirm(
             (true, State::Waiting) => Move::to(State::Waiting, now).afresh(),
             // Parked for another reason: that stays.
             (true, state) => Move::to(state, now),
+            (false, state) if place.blocked => Move::to(state, now),
             (false, _) => Move::to(State::Parked, now).because(Reason::CancelDenied),
         };
         go(connection, &place, &to.freed())?;

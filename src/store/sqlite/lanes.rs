@@ -9,16 +9,21 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::makers::{self, Part};
 use super::rows;
 use crate::fault::{self, Mutant};
 use crate::sync::job::{Purpose, State};
 
 /// In which way a lane stands (see the schema).
-mod mode {
-    pub(super) const READY: i64 = 0;
-    pub(super) const IN_FLIGHT: i64 = 1;
-    pub(super) const LATER: i64 = 2;
-    pub(super) const HELD_BACK: i64 = 3;
+pub(super) mod mode {
+    pub(in super::super) const READY: i64 = 0;
+    pub(in super::super) const IN_FLIGHT: i64 = 1;
+    pub(in super::super) const LATER: i64 = 2;
+    pub(in super::super) const HELD_BACK: i64 = 3;
+    /// Behind another lane that makes the patient whom its head would make.
+    pub(in super::super) const BEHIND: i64 = 4;
+    /// Not before due, and then perhaps behind another.
+    pub(in super::super) const LOOKS_AGAIN: i64 = 5;
 }
 
 /// Places in a lane (see the schema).
@@ -59,18 +64,27 @@ pub(super) fn rank(s: Standing) -> Option<i64> {
 }
 
 /// The head of a lane.
-struct Head {
+pub(super) struct Head {
     seq: i64,
     rank: i64,
-    state: State,
+    pub(super) state: State,
     due: i64,
     priority: i64,
     purpose: Purpose,
     client: Option<String>,
     succeeds: Option<i64>,
+    /// The patient whom it makes, if the partner does not know them.
+    pub(super) makes: Option<String>,
 }
 
-const HEAD: &str = "seq, rank, state, due, priority, purpose, client, succeeds";
+impl Head {
+    /// When it was accepted, or what it took the place of.
+    pub(super) fn since(&self) -> i64 {
+        self.succeeds.unwrap_or(self.seq)
+    }
+}
+
+const HEAD: &str = "seq, rank, state, due, priority, purpose, client, succeeds, makes";
 
 fn head(r: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
     Ok(Head {
@@ -82,6 +96,7 @@ fn head(r: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
         purpose: rows::purpose(r, 5)?,
         client: r.get(6)?,
         succeeds: r.get(7)?,
+        makes: r.get(8)?,
     })
 }
 
@@ -125,11 +140,11 @@ fn first(connection: &Connection, lane: Lane<'_>) -> rusqlite::Result<Option<Hea
     Ok(passes.or(first))
 }
 
-/// A lane's head, its mode, and whose place it took.
-type Stands = (i64, i64, Option<i64>);
+/// A lane's head, whose place it took, and its part in making its patient.
+type Stands = (i64, Option<i64>, Part);
 
 fn stands(r: &rusqlite::Row<'_>) -> rusqlite::Result<Stands> {
-    Ok((r.get(0)?, r.get(1)?, r.get(2)?))
+    Ok((r.get(0)?, r.get(1)?, Part::of(r, 2)?))
 }
 
 /// Looks up the head of a lane and how it stands. Lanes whose heads wait for a successor that stands
@@ -147,7 +162,7 @@ pub(super) fn refresh(
             let before = connection
                 .prepare_cached(
                     "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
-                     RETURNING head, mode, succeeds",
+                     RETURNING head, succeeds, mode, makes",
                 )?
                 .query_row(name, stands)
                 .optional()?;
@@ -156,37 +171,48 @@ pub(super) fn refresh(
         Some(head) => {
             let before = connection
                 .prepare_cached(
-                    "SELECT head, mode, succeeds FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+                    "SELECT head, succeeds, mode, makes FROM lane
+                     WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
                 )?
                 .query_row(name, stands)
                 .optional()?;
-            let mode = mode(connection, lane, &head, now)?;
+            let alone = mode(connection, lane, &head, now)?;
+            let part = makers::part(connection, lane, &head, alone)?;
             connection
                 .prepare_cached(
-                    "INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                    "INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds, makes)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
                      ON CONFLICT DO UPDATE SET head = ?4, mode = ?5, due = ?6, priority = ?7, succeeds = ?8,
-                       jobs = jobs + ?9",
+                       makes = ?9, jobs = jobs + ?10",
                 )?
                 .execute(params![
                     lane.tenant,
                     lane.partner,
                     lane.key,
                     head.seq,
-                    mode,
+                    part.mode,
                     head.due,
                     head.priority,
                     head.succeeds,
+                    part.makes,
                     by
                 ])?;
-            (before, Some((head.seq, mode, head.succeeds)))
+            (before, Some((head.seq, head.succeeds, part)))
         }
     };
-    let goes = |l: Option<Stands>| l.map(|(seq, mode, s)| (seq, mode != mode::HELD_BACK, s));
-    if goes(before) == goes(after) {
+    let parts = (
+        before.as_ref().map(|(.., part)| part),
+        after.as_ref().map(|(.., part)| part),
+    );
+    makers::changed(connection, lane, parts, now)?;
+    let goes = |l: &Option<Stands>| {
+        let free = |part: &Part| part.mode != mode::HELD_BACK;
+        l.as_ref().map(|(seq, s, part)| (*seq, *s, free(part)))
+    };
+    if goes(&before) == goes(&after) {
         return Ok(());
     }
-    for (seq, _, succeeds) in [before, after].into_iter().flatten() {
+    for (seq, succeeds, _) in [before, after].into_iter().flatten() {
         if succeeds.is_some() {
             let (kind, record): (String, String) = connection
                 .prepare_cached("SELECT kind, record FROM job WHERE seq = ?1")?
@@ -229,14 +255,23 @@ fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusql
     })
 }
 
-/// Whether a lane is held back in its row and by nothing else.
+/// Whether a lane is held back in its row, or behind another, and by nothing else.
 pub(super) fn is_forgotten(
     connection: &Connection,
     lane: Lane<'_>,
+    row: i64,
     now: i64,
 ) -> rusqlite::Result<bool> {
     Ok(match first(connection, lane)? {
-        Some(head) => mode(connection, lane, &head, now)? != mode::HELD_BACK,
+        Some(head) => {
+            let alone = mode(connection, lane, &head, now)?;
+            match makers::part(connection, lane, &head, alone)?.mode {
+                mode::HELD_BACK | mode::BEHIND => false,
+                // It was due when it came to stand behind another.
+                mode::LOOKS_AGAIN => row == mode::HELD_BACK,
+                _ => true,
+            }
+        }
         None => false,
     })
 }
@@ -460,5 +495,5 @@ pub(super) fn ripen(
             "UPDATE lane SET mode = 0 WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3",
         )?
         .execute(params![tenant, partner, now])?;
-    Ok(())
+    makers::ripen(connection, tenant, partner, now)
 }

@@ -14,11 +14,13 @@ mod crosswalk;
 mod database;
 mod denials;
 mod desk;
+mod effects;
 mod find;
 mod gather;
 mod jobs;
 mod keeping;
 mod lanes;
+mod makers;
 mod people;
 mod raw;
 mod read;
@@ -59,10 +61,17 @@ use crate::sync::reason::Reason;
 #[async_trait]
 impl Store for Sqlite {
     async fn admit(&self, admission: Admission) -> Result<Admitted, StoreError> {
-        self.takes_in("admit")?;
+        // What is decided about jobs that are here belongs to delivering, for which the last room is kept.
+        let brings =
+            !admission.answers && (admission.version.is_some() || !admission.jobs.is_empty());
+        if brings {
+            self.takes_in("admit")?;
+        }
         self.writer
             .call("admit", move |c| {
-                space::within_limit(c)?;
+                if brings {
+                    space::within_limit(c)?;
+                }
                 admit::admit(c, &admission)
             })
             .await

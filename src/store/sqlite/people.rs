@@ -79,22 +79,13 @@ fn outcome(connection: &Connection, act: Act, place: &Place) -> rusqlite::Result
     let awaits = place.awaits && place.state == State::Waiting;
     Ok(match act {
         Act::Retry if place.unsure || place.state == State::Asking || awaits => None,
-        Act::Retry if newer(connection, place)? || blocked(connection, place)? => None,
+        Act::Retry if place.blocked || newer(connection, place)? => None,
         Act::Retry => Some(Outcome::to(State::Waiting, place.reach)),
         Act::Cancel => Some(Outcome::to(State::Cancelled, place.reach)),
         Act::ResolveThere | Act::ResolveNotThere if !place.unsure => None,
         Act::ResolveThere => Some(there(connection, place)?),
         Act::ResolveNotThere => Some(not_there(connection, place)?),
     })
-}
-
-/// Whether a rule keeps it from its partner: only a new version helps.
-fn blocked(connection: &Connection, place: &Place) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT reason IS ?2 FROM job WHERE seq = ?1")?
-        .query_row(params![place.seq, Reason::RuleBlocks.as_str()], |r| {
-            r.get(0)
-        })
 }
 
 /// The first open effect arrived. The others go by the ordinary road.
@@ -171,27 +162,46 @@ pub(super) fn link(
         )?
         .execute(params![tenant.as_str(), row.partner.as_str(), row.their_id])?;
     let Some(client) = client else { return Ok(()) };
+    released(
+        connection,
+        (tenant.as_str(), row.partner.as_str()),
+        (client, None),
+        now.micros(),
+    )
+}
+
+/// A patient has a name at a partner: what was parked for want of one goes on. `of`: the client, and the
+/// patient if only what is about that one may go.
+pub(super) fn released(
+    connection: &Connection,
+    (tenant, partner): (&str, &str),
+    of: (&str, Option<&str>),
+    now: i64,
+) -> rusqlite::Result<()> {
     let parked: Vec<i64> = connection
         .prepare_cached(
             "SELECT seq FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3 AND reason IN (?4, ?5)
                AND state IN ('waiting', 'sending', 'asking', 'parked') AND state = 'parked'
+               AND (?6 IS NULL OR EXISTS (SELECT 1 FROM effect e WHERE e.tenant = ?1 AND e.job = seq
+                 AND e.type = 'Patient' AND e.our_id = ?6))
              ORDER BY seq",
         )?
         .query_map(
             params![
-                tenant.as_str(),
-                client,
-                row.partner.as_str(),
+                tenant,
+                of.0,
+                partner,
                 Reason::PatientUnknown.as_str(),
-                Reason::PatientAmbiguous.as_str()
+                Reason::PatientAmbiguous.as_str(),
+                of.1
             ],
             |r| r.get(0),
         )?
         .collect::<rusqlite::Result<_>>()?;
     for seq in parked {
-        let to = Move::to(State::Waiting, now.micros())
+        let to = Move::to(State::Waiting, now)
             .because(Reason::ByPerson)
-            .due(now.micros());
+            .due(now);
         jobs::go(connection, &Place::of(connection, seq)?, &to)?;
     }
     Ok(())

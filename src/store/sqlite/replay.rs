@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::blocked::{self, JOB};
+use super::effects;
 use super::find::deed;
 use super::jobs::{self, Brings, Move, Place};
 use super::people;
@@ -165,12 +166,12 @@ pub(super) fn candidates(
         at = r.get(0)?;
         looked += 1;
         let g = blocked::job(r)?;
-        let theirs: String = r.get(21)?;
+        let theirs: String = r.get(22)?;
         if theirs == tenant && filter.fits(&g.view) {
             found.push(Candidate {
                 seq: g.seq,
                 job: g.view,
-                newer: r.get(22)?,
+                newer: r.get(23)?,
             });
         }
     }
@@ -216,7 +217,7 @@ pub(super) fn whole(
         return Ok(None);
     };
     let seq = whole.job.seq;
-    whole.effects = jobs::effects(connection, tenant, seq)?;
+    whole.effects = effects::of(connection, tenant, seq)?;
     let (unsure, refused): (bool, bool) = connection
         .prepare_cached(
             "SELECT ifnull(max(verdict = 'unsure'), 0), ifnull(max(verdict = 'refused'), 0) FROM attempt

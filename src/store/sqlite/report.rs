@@ -1,17 +1,20 @@
 //! A worker's report: attempt, outcome, next state, the partner's pause, in one transaction; nothing of
 //! it if the lease was lost.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use super::jobs::{self, Move, Place};
 use super::seal::seal;
-use super::{crosswalk, denials, lanes};
+use super::{crosswalk, denials, lanes, people};
 use crate::clock::Time;
 use crate::fault::{self, Mutant, Point};
 use crate::ids::{PartnerId, TenantId};
 use crate::sync::job::{Reach, State};
 use crate::sync::ports::{AttemptRow, CrosswalkRow, EffectDone, Report, Reported, Settle};
 use crate::sync::reason::Reason;
+use crate::sync::retry::Policy;
 use crate::sync::verdict::Verdict;
 
 /// Writes a report.
@@ -41,7 +44,11 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
         put_effect_done(connection, &place, done, r.now)?;
     }
     if let Some(settle) = &r.settle {
-        put_settle(connection, &place, settle, r.now)?;
+        let mut settle = settle.clone();
+        if found_meanwhile(connection, &place, r)? {
+            (settle.state, settle.due) = (State::Waiting, r.now);
+        }
+        put_settle(connection, &place, &settle, r.now)?;
     }
     if let Some((until, reason)) = &r.pause {
         pause_by_outage(
@@ -137,6 +144,9 @@ fn put_effect_done(
             their_version: remote.version.clone(),
         };
         crosswalk::put(connection, &place.tenant, &row, now.micros())?;
+        if row.resource_type == "Patient" {
+            patient_found(connection, place, &row.our_id, now)?;
+        }
     }
     Ok(())
 }
@@ -261,6 +271,87 @@ pub(super) fn probed(
     Ok(())
 }
 
+/// Nobody reported what was done under a lease: it may have been sent, and counts as an attempt, so that
+/// what ends its worker every time comes to an end.
+fn lease_lost(connection: &Connection, place: &Place, now: i64) -> rusqlite::Result<()> {
+    let asked = place.state == State::Asking;
+    let effect = connection
+        .prepare_cached(
+            "SELECT ifnull(min(n), 0) FROM effect WHERE tenant = ?1 AND job = ?2 AND done = 0",
+        )?
+        .query_row(params![place.tenant, place.seq], |r| r.get(0))?;
+    let attempt = AttemptRow {
+        effect,
+        asked,
+        started: Time::from_micros(now),
+        took: Duration::ZERO,
+        verdict: Verdict::Unsure,
+        reason: Reason::LeaseLost,
+        status: None,
+        charged: !asked,
+        body: Vec::new(),
+    };
+    put_attempt(connection, &place.tenant, place.seq, &attempt)?;
+    let most = Policy::default().asks_max;
+    let asked_enough: bool = connection
+        .prepare_cached(
+            "SELECT asks >= ifnull(json_extract(policy, '$.asks_max'), ?2) FROM job WHERE seq = ?1",
+        )?
+        .query_row(params![place.seq, most], |r| r.get(0))?;
+    let (state, reason) = match asked && asked_enough {
+        true => (State::Parked, Reason::Unclear),
+        false => (State::Asking, Reason::LeaseLost),
+    };
+    let to = Move {
+        unsure: Some(true),
+        reach: Some(Reach::Maybe),
+        ..Move::to(state, now)
+    };
+    jobs::go(connection, place, &to.because(reason).due(now))
+}
+
+/// A job found or made its patient at the partner: what was parked for want of them goes on.
+fn patient_found(
+    connection: &Connection,
+    place: &Place,
+    patient: &str,
+    now: Time,
+) -> rusqlite::Result<()> {
+    // A merge is of two clients.
+    let clients: Vec<String> = connection
+        .prepare_cached(
+            "SELECT ?3 WHERE ?3 IS NOT NULL UNION SELECT client FROM hold WHERE tenant = ?1 AND job = ?2",
+        )?
+        .query_map(params![place.tenant, place.seq, place.client], |r| r.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for client in clients {
+        let at = (place.tenant.as_str(), place.partner.as_str());
+        people::released(connection, at, (&client, Some(patient)), now.micros())?;
+    }
+    Ok(())
+}
+
+/// Whether a job is to be parked because its patient was not found, and another found them meanwhile.
+fn found_meanwhile(connection: &Connection, place: &Place, r: &Report) -> rusqlite::Result<bool> {
+    let unknown = r.settle.as_ref().is_some_and(|s| {
+        s.state == State::Parked
+            && matches!(s.reason, Reason::PatientUnknown | Reason::PatientAmbiguous)
+    });
+    let Some(attempt) = r.attempt.as_ref().filter(|_| unknown) else {
+        return Ok(false);
+    };
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM effect e CROSS JOIN crosswalk c ON c.tenant = e.tenant
+                 AND c.partner = ?4 AND c.type = 'Patient' AND c.our_id = e.our_id
+               WHERE e.tenant = ?1 AND e.job = ?2 AND e.n = ?3 AND e.kind = 'patient')",
+        )?
+        .query_row(
+            params![place.tenant, place.seq, attempt.effect, place.partner],
+            |r| r.get(0),
+        )
+}
+
 /// Leases that ran out, confirmations that did not come, prescriptions past their last send.
 pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64> {
     let now = now.micros();
@@ -272,13 +363,7 @@ pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64
     };
     let lost = of("SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?1")?;
     for seq in &lost {
-        let to = Move {
-            unsure: Some(true),
-            reach: Some(Reach::Maybe),
-            ..Move::to(State::Asking, now)
-        };
-        let to = to.because(Reason::LeaseLost).due(now);
-        jobs::go(connection, &Place::of(connection, *seq)?, &to)?;
+        lease_lost(connection, &Place::of(connection, *seq)?, now)?;
     }
     let parks = |seqs: Vec<i64>, reason: Reason, frees: bool| -> rusqlite::Result<()> {
         for seq in seqs {

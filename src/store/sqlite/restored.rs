@@ -27,6 +27,9 @@ pub(super) fn mark(connection: &Connection, now: Time) -> rusqlite::Result<Resto
     let mut marked = Restored::default();
     for seq in open {
         let place = Place::of(connection, seq)?;
+        if place.blocked {
+            continue; // it never went, and never goes
+        }
         // What awaits a cancel's approval must not be asked about: asking a pharmacy sends it.
         let state = if place.state == State::Parked || place.awaits {
             marked.parked += 1;
@@ -46,6 +49,17 @@ pub(super) fn mark(connection: &Connection, now: Time) -> rusqlite::Result<Resto
             &to.because(Reason::Restored).due(now.micros()),
         )?;
     }
+    // What people wished for may have come true since: they have to look, and wish again.
+    let stopped = |sql: &str| -> rusqlite::Result<u64> {
+        let n = connection.execute(sql, [now.micros()])?;
+        Ok(u64::try_from(n).unwrap_or(u64::MAX))
+    };
+    marked.replays = stopped(
+        "UPDATE replay SET state = 'cancelled', changed = ?1 WHERE state IN ('running', 'cancelling')",
+    )?;
+    marked.proposals = stopped(
+        "UPDATE proposal SET state = 'rejected', second = 'restore', decided = ?1 WHERE state = 'open'",
+    )?;
     connection.execute(
         "INSERT INTO sqlite_sequence (name, seq) SELECT 'feed', 0
          WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'feed')",

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -202,6 +202,30 @@ ALTER TABLE partner ADD COLUMN failures INTEGER NOT NULL DEFAULT 0;
 -- holds_lane: parked, the job keeps its place, and what stands behind it waits.
 ALTER TABLE job ADD COLUMN holds_lane INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX lane_oldest ON lane (tenant, partner, head) WHERE mode = 0;
+";
+
+/// Who makes a patient at a partner.
+const PATIENTS: &str = "
+-- makes: the patient whom a job makes where the partner does not know them; of a lane, its head's, unless
+-- it is held back. Modes: 4 behind another lane that makes the same patient, 5 not before due, and then
+-- perhaps behind another.
+ALTER TABLE job ADD COLUMN makes TEXT;
+ALTER TABLE lane ADD COLUMN makes TEXT;
+CREATE INDEX lane_makes ON lane (tenant, partner, makes, mode, ifnull(succeeds, head)) WHERE makes IS NOT NULL;
+CREATE INDEX lane_looks_again ON lane (tenant, partner, due) WHERE mode = 5;
+UPDATE job SET makes = (SELECT e.our_id FROM effect e WHERE e.tenant = job.tenant AND e.job = job.seq
+    AND e.type = 'Patient' AND e.kind IN ('patient', 'upsert') AND e.body IS NOT NULL ORDER BY e.n LIMIT 1)
+  WHERE state IN ('waiting', 'sending', 'asking', 'parked') AND purpose <> 'cancel';
+UPDATE job SET makes = NULL WHERE makes IS NOT NULL AND EXISTS (SELECT 1 FROM crosswalk c
+  WHERE c.tenant = job.tenant AND c.partner = job.partner AND c.type = 'Patient' AND c.our_id = job.makes);
+UPDATE lane SET makes = (SELECT makes FROM job WHERE seq = head) WHERE mode <> 3;
+UPDATE lane SET mode = 5 WHERE makes IS NOT NULL AND mode = 2
+  AND (SELECT state FROM job WHERE seq = head) = 'waiting';
+UPDATE lane AS b SET mode = 4 WHERE makes IS NOT NULL AND mode = 0
+  AND (SELECT state FROM job WHERE seq = head) = 'waiting'
+  AND EXISTS (SELECT 1 FROM lane l JOIN job j ON j.seq = l.head WHERE l.tenant = b.tenant
+    AND l.partner = b.partner AND l.makes = b.makes AND l.mode IN (0, 1, 2) AND l.lane <> b.lane
+    AND (l.mode = 1 OR j.state = 'asking' OR ifnull(l.succeeds, l.head) < ifnull(b.succeeds, b.head)));
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -138,7 +138,7 @@ fn goes_on(
 ) -> rusqlite::Result<bool> {
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode IN (0, 1, 2)
+            "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode IN (0, 1, 2, 4, 5)
                AND (head <= ?3 OR succeeds <= ?3))",
         )?
         .query_row(params![tenant, partner, mark], |r| r.get(0))

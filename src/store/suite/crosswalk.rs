@@ -1,9 +1,11 @@
 //! The crosswalk: their names for what is ours.
 
 use super::make::*;
-use crate::sync::job::State;
+use super::patients::{found, making};
+use crate::sync::job::{Claimed, State};
 use crate::sync::ports::{CrosswalkRow, EffectDone, Store};
 use crate::sync::reason::Reason;
+use crate::sync::verdict::Verdict;
 
 fn row(resource_type: &str, ours: &str, theirs: &str) -> CrosswalkRow {
     CrosswalkRow {
@@ -116,4 +118,44 @@ pub(in crate::store) async fn linking_releases_the_jobs_of_the_patient(store: &d
     assert_eq!(clinic.state("observation", "J3", "J3").await, State::Parked);
     assert_eq!(clinic.state("observation", "J4", "J4").await, State::Parked);
     clinic.adds_up().await;
+}
+
+pub(in crate::store) async fn whoever_finds_a_patient_releases_the_jobs_that_wait_for_them(
+    store: &dyn Store,
+) {
+    let clinic = Clinic::of(store);
+    // Jobs that find their patient, and do not make them.
+    for (id, client) in [
+        ("J1", "C-1"),
+        ("J2", "C-1"),
+        ("J3", "C-1"),
+        ("other", "C-2"),
+    ] {
+        let mut finds = making(id, &client[2..]);
+        finds.effects[0].payload = None;
+        let of_client = draft("observation", id, 1).of_client(client);
+        clinic.accept(of_client.with(finds)).await;
+    }
+    let claimed = clinic.claim("ehr", 1).await;
+    assert_eq!(ids(&claimed), ["J1", "J2", "J3", "other"]);
+    let nobody = async |job: &Claimed| {
+        let mut report = settles(job, State::Parked, Reason::PatientUnknown, 2);
+        report.attempt = Some(attempt(Verdict::Refused, Reason::PatientUnknown, 2));
+        clinic.report(report).await;
+    };
+    nobody(&claimed[0]).await;
+    nobody(&claimed[3]).await;
+    assert_eq!(clinic.state("observation", "J1", "J1").await, State::Parked);
+    // The second one finds them: whoever waits goes on with that very report,
+    clinic.report(found(&claimed[1], 3)).await;
+    assert_eq!(
+        clinic.state("observation", "J1", "J1").await,
+        State::Waiting
+    );
+    // and the third, which had looked before, need not wait for anybody.
+    nobody(&claimed[2]).await;
+    assert_eq!(clinic.goes("ehr", 4).await, ["J1", "J3"]);
+    let other = clinic.state("observation", "other", "other").await;
+    assert_eq!(other, State::Parked, "another patient");
+    clinic.is_sound().await;
 }

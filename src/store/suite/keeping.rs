@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::make::*;
 use crate::ids::RawId;
 use crate::sync::job::State;
-use crate::sync::ports::{Act, Admission, Fault, Keep, RawState, Store};
+use crate::sync::ports::{
+    Act, Admission, By, Fault, JobFilter, Keep, NewProposal, NewReplay, RawState, ReplayState,
+    Store,
+};
 use crate::sync::reason::Reason;
 
 const GRACE: Duration = Duration::from_secs(900);
@@ -258,4 +261,39 @@ pub(in crate::store) async fn readers_of_the_feed_miss_nothing_after_a_restore(s
     let after = store.feed(&clinic.tenant, seen, 9).await.unwrap();
     assert_eq!(after.len(), 1);
     assert_eq!(after[0].1.record.id, "D-2");
+}
+
+pub(in crate::store) async fn a_restored_database_goes_on_with_no_wish(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    let t = &clinic.tenant;
+    clinic.one("observation", "M-1", job("J1", "ehr")).await;
+    clinic.done(&clinic.next("ehr", 1).await, 2).await;
+    let by = By {
+        who: "ann",
+        why: "they ask for it",
+    };
+    let replay = NewReplay {
+        id: "R-1".to_owned(),
+        filter: JobFilter {
+            partner: Some(partner("ehr")),
+            ..JobFilter::default()
+        },
+        rate: 1,
+    };
+    store.replay_begin(t, replay, by, at(3)).await.unwrap();
+    let proposal = NewProposal {
+        id: "P-1".to_owned(),
+        what: "edit".to_owned(),
+        about: "J1".to_owned(),
+        body: b"{}".to_vec(),
+    };
+    store.propose(t, proposal, by, at(3)).await.unwrap();
+    let marked = store.mark_restored(at(10)).await.unwrap();
+    assert_eq!((marked.replays, marked.proposals), (1, 1));
+    assert_eq!(store.replays_due(at(99)).await.unwrap().len(), 0);
+    let replay = store.replay(t, "R-1").await.unwrap().expect("it is kept");
+    assert_eq!(replay.state, ReplayState::Cancelled);
+    assert!(store.proposals(t, 9).await.unwrap().is_empty());
+    let decided = store.decide(t, "P-1", "bob", true, at(11)).await.unwrap();
+    assert!(decided.is_none(), "nobody confirms it any more");
 }

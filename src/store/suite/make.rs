@@ -141,6 +141,7 @@ pub(in crate::store) fn draft(kind: &str, id: &str, v: u64) -> Admission {
         idempotency: None,
         raw: None,
         settles_raw: None,
+        answers: false,
         version: Some(NewVersion {
             record: record.clone(),
             chain: chain(kind, id),

@@ -7,6 +7,7 @@ pub(super) mod consent;
 pub(super) mod crosswalk;
 pub(super) mod desk;
 mod hands;
+pub(super) mod history;
 pub(super) mod keeping;
 pub(super) mod lanes;
 pub(super) mod machine;
@@ -16,6 +17,7 @@ mod model;
 
 pub(super) mod needs;
 pub(super) mod pace;
+pub(super) mod patients;
 pub(super) mod people;
 pub(super) mod prescriptions;
 pub(super) mod raws;
@@ -49,7 +51,8 @@ macro_rules! conformance {
                 resources_keep_their_ids_and_count_up, consents_of_a_client_at_their_newest,
                 who_leans_on_a_record, the_feed_goes_on_in_commit_order;
             crosswalk: a_row_is_made_and_renewed, a_merged_patient_answers_to_the_survivor,
-                linking_releases_the_jobs_of_the_patient;
+                linking_releases_the_jobs_of_the_patient,
+                whoever_finds_a_patient_releases_the_jobs_that_wait_for_them;
             lanes: a_chain_goes_in_accepted_order_one_at_a_time, lanes_do_not_wait_for_each_other,
                 a_patient_line_goes_in_accepted_order, a_parked_job_lets_the_next_go,
                 a_chain_stays_in_order_while_the_order_of_its_partner_is_changed,
@@ -64,17 +67,20 @@ macro_rules! conformance {
                 in_a_patient_line_a_merge_takes_its_turn, a_second_merge_waits_for_the_first,
                 what_a_merge_waits_for_through_others_is_not_held,
                 a_parked_merge_holds_on_and_a_cancelled_one_lets_go;
-            prescriptions: a_new_one_waits_for_the_approval, a_denial_parks_it,
+            prescriptions: a_new_one_waits_for_the_approval, a_denial_parks_it, what_a_rule_blocks_stays_blocked,
                 an_answer_that_came_first_counts, silence_parks_it, waiting_for_a_cancel_is_not_skipped,
                 past_its_last_send_it_parks_even_when_paused, only_a_cancel_is_confirmed;
             work: only_what_is_due_and_has_room_is_claimed, a_claim_says_all_that_a_worker_needs,
                 a_paused_partner_gets_nothing, a_pause_holds_in_a_claim_for_several_partners, a_report_writes_attempt_outcome_and_state,
                 effects_resume_at_the_first_open_one, a_lost_lease_writes_nothing,
-                a_lease_that_ran_out_is_unclear, asking_is_claimed_when_due,
+                a_lease_that_ran_out_is_unclear, leases_that_run_out_come_to_an_end, asking_is_claimed_when_due,
                 an_outage_pauses_and_a_good_answer_ends_it, a_probe_ends_what_it_was_asked_about,
                 the_next_due_time_is_known, a_change_is_announced;
             pace: a_partner_is_left_alone_after_so_many_outages_in_a_row,
                 nothing_waits_for_ever_behind_what_is_more_urgent, a_parked_job_may_hold_its_lane;
+            patients: first_messages_of_a_patient_go_one_at_a_time,
+                whoever_may_have_made_the_patient_is_waited_for,
+                who_makes_the_patient_goes_by_acceptance, only_who_may_make_the_patient_waits;
             consent: denials_are_kept_until_decided_anew, a_cancel_may_go_where_a_copy_is_denied,
                 what_the_gate_holds_leaves_its_lane_until_consents_change,
                 a_consent_that_came_meanwhile_is_not_missed,
@@ -84,6 +90,7 @@ macro_rules! conformance {
                 resolving_not_there_sends_parks_or_replaces, nobody_acts_on_what_is_in_flight;
             keeping: what_is_sound_passes, what_nobody_takes_is_found_and_forgotten_when_taken,
                 bodies_go_after_their_time, a_restored_database_asks_before_it_sends,
+                a_restored_database_goes_on_with_no_wish,
                 readers_of_the_feed_miss_nothing_after_a_restore;
             shown: the_counts_add_up_in_every_state, a_story_tells_everything,
                 the_status_lists_what_needs_looking_at, refusals_are_counted_without_bodies,

@@ -29,6 +29,8 @@ pub(super) struct Job {
     pub(super) awaits: Option<(u64, i64)>,
     pub(super) confirmed: Option<bool>,
     pub(super) needs: Vec<usize>,
+    /// The client whom it makes a patient where its partner does not know them.
+    pub(super) makes: Option<usize>,
     pub(super) succeeds: Option<u64>,
     /// The two clients of a merge.
     pub(super) merges: Vec<usize>,
@@ -82,6 +84,8 @@ pub(super) struct Model {
     pub(super) drains: [Option<u64>; 2],
     /// Patients whom an administrator stopped: (client, partner or all).
     pub(super) stops: BTreeSet<(usize, Option<usize>)>,
+    /// Patients who have a name at a partner: (partner, client).
+    pub(super) known: BTreeSet<(usize, usize)>,
 }
 
 impl Model {
@@ -197,8 +201,8 @@ impl Model {
         found
     }
 
-    /// The heads of a partner's lanes that nothing holds back.
-    pub(super) fn free(&self, partner: usize) -> Vec<&Job> {
+    /// The heads of a partner's lanes.
+    fn heads(&self, partner: usize) -> Vec<&Job> {
         let mut lanes: Vec<&str> = self
             .jobs
             .iter()
@@ -210,8 +214,42 @@ impl Model {
         lanes
             .into_iter()
             .filter_map(|lane| self.head(partner, lane))
-            .filter(|h| h.lease.is_none() && !self.held_back(h) && !self.after_drain(h))
             .collect()
+    }
+
+    /// Those that nothing holds back, due or not.
+    fn free(&self, partner: usize) -> Vec<&Job> {
+        let mut free = self.heads(partner);
+        free.retain(|h| h.lease.is_none() && !self.held_back(h) && !self.after_drain(h));
+        free
+    }
+
+    /// The client whom a job makes a patient at its partner, who does not know them.
+    fn makes(&self, j: &Job) -> Option<usize> {
+        j.makes.filter(|c| !self.known.contains(&(j.partner, *c)))
+    }
+
+    /// Whether another makes its patient first: in flight, unclear, or accepted before and due.
+    fn is_behind(&self, j: &Job, now: i64) -> bool {
+        let Some(patient) = self.makes(j).filter(|_| j.state == State::Waiting) else {
+            return false;
+        };
+        let first = |h: &&Job| {
+            let due = h.due <= now && h.since() < j.since() && !self.held_back(h);
+            h.lease.is_some() || h.state == State::Asking || due
+        };
+        self.heads(j.partner)
+            .into_iter()
+            .filter(|h| h.seq != j.seq && self.makes(h) == Some(patient))
+            .any(|h| first(&h))
+    }
+
+    /// Whether something is due that another goes before: only a claim finds that it is.
+    pub(super) fn looks_again(&self, now: i64) -> bool {
+        let behind = |j: &&Job| j.due <= now && self.is_behind(j, now);
+        (0..2)
+            .filter(|p| !self.paused[*p])
+            .any(|p| self.free(p).iter().any(behind))
     }
 
     /// What a claim gives, in order.
@@ -220,16 +258,17 @@ impl Model {
             return Vec::new();
         }
         let mut due = self.free(partner);
-        due.retain(|j| j.due <= now);
+        due.retain(|j| j.due <= now && !self.is_behind(j, now));
         due.sort_by_key(|j| (j.priority, j.seq));
         due.iter().take(room).map(|j| j.seq).collect()
     }
 
     /// When something can be claimed next.
-    pub(super) fn next_due(&self) -> Option<i64> {
+    pub(super) fn next_due(&self, now: i64) -> Option<i64> {
         (0..2)
             .filter(|p| !self.paused[*p])
             .flat_map(|p| self.free(p))
+            .filter(|j| j.due > now || !self.is_behind(j, now))
             .map(|j| j.due)
             .min()
     }

@@ -136,6 +136,35 @@ pub(in crate::store) async fn an_answer_that_came_first_counts(store: &dyn Store
     }
 }
 
+pub(in crate::store) async fn what_a_rule_blocks_stays_blocked(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    clinic.one(RX, "RX-1", cancel("C1", "pharmacy")).await;
+    let blocked = NewJob {
+        state: State::Parked,
+        reason: Some(Reason::RuleBlocks),
+        ..rx_after("R1", "pharmacy", "C1")
+    };
+    clinic.accept(draft(RX, "RX-1", 2).with(blocked)).await;
+    let job = JobId::new("R1");
+    let stays = async |what: &str| {
+        let shown = clinic.shown(RX, "RX-1", "R1").await;
+        let is = (shown.state, shown.reason, shown.unsure);
+        let blocked = (State::Parked, Some(Reason::RuleBlocks), false);
+        assert_eq!(is, blocked, "{what}");
+        let retried = store.act(&clinic.tenant, &job, Act::Retry, "ann", "why", at(9));
+        assert!(!retried.await.unwrap(), "{what}");
+    };
+    stays("from the beginning").await;
+    let denied = Admission {
+        confirms: Some((MessageId::new("MSGC1"), false)),
+        ..draft("order-event", "E1", 1).in_chain(&chain(RX, "RX-1"))
+    };
+    clinic.accept(denied).await;
+    stays("its cancel was denied").await;
+    store.mark_restored(at(10)).await.unwrap();
+    stays("the database was restored").await;
+}
+
 pub(in crate::store) async fn silence_parks_it(store: &dyn Store) {
     let clinic = Clinic::of(store);
     changed(&clinic).await;

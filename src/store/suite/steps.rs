@@ -19,6 +19,8 @@ pub(super) const RECORDS: [(&str, &str, Option<usize>); 5] = [
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) enum Outcome {
     Done,
+    /// Its patient is there, and the rest of it is not.
+    Patient,
     Busy,
     BusyUnclear,
     Ask,
@@ -86,6 +88,7 @@ pub(in crate::store) enum Step {
 pub(in crate::store) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let outcome = prop_oneof![
         4 => Just(Outcome::Done),
+        1 => Just(Outcome::Patient),
         2 => Just(Outcome::Busy),
         1 => Just(Outcome::BusyUnclear),
         2 => Just(Outcome::Ask),

@@ -235,8 +235,9 @@ pub(in crate::store) async fn a_lost_lease_writes_nothing(store: &dyn Store) {
     let second = clinic.next("ehr", 62).await;
     assert_eq!(clinic.report(late.clone()).await, Reported::LeaseLost);
     let shown = clinic.shown("observation", "M-1", "J1").await;
-    assert_eq!((shown.state, shown.attempts), (State::Asking, 0));
-    assert!(shown.tries.is_empty() && !shown.effects[0].done);
+    assert_eq!((shown.state, shown.attempts), (State::Asking, 1));
+    assert_eq!(shown.tries[0].reason, Reason::LeaseLost);
+    assert!(shown.tries.len() == 1 && !shown.effects[0].done);
     let status = store.status(&clinic.tenant, at(62), 9).await.unwrap();
     assert_eq!(status.partners[0].paused, None);
     clinic.done(&second, 63).await;
@@ -249,7 +250,7 @@ pub(in crate::store) async fn a_lost_lease_writes_nothing(store: &dyn Store) {
     assert_eq!(clinic.report(nobody).await, Reported::LeaseLost);
     assert_eq!(
         clinic.shown("observation", "M-1", "J1").await.tries.len(),
-        1
+        2
     );
     clinic.adds_up().await;
 }
@@ -440,4 +441,32 @@ pub(in crate::store) async fn a_change_is_announced(store: &dyn Store) {
     store.rescue(at(0)).await.unwrap();
     let quiet = futures_util::FutureExt::now_or_never(store.changed());
     assert!(quiet.is_none());
+}
+
+pub(in crate::store) async fn leases_that_run_out_come_to_an_end(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    let policy = NewJob {
+        policy: "{\"asks_max\": 3}".to_owned(),
+        ..job("J1", "ehr")
+    };
+    clinic.one("observation", "M-1", policy).await;
+    // A send that nobody reports counts as one, and is told in the story.
+    let sent = clinic.next("ehr", 0).await;
+    assert_eq!((sent.attempts, sent.asks), (0, 0));
+    store.rescue(at(100)).await.unwrap();
+    let shown = clinic.shown("observation", "M-1", "J1").await;
+    assert_eq!((shown.attempts, shown.state), (1, State::Asking));
+    let last = shown.tries.last().expect("an attempt");
+    assert_eq!(last.reason, Reason::LeaseLost);
+    // So does a question; after as many as the policy has, a person is asked.
+    for n in 1..=3 {
+        let asked = clinic.next("ehr", n * 200).await;
+        assert_eq!((asked.state, i64::from(asked.asks)), (State::Asking, n - 1));
+        store.rescue(at(n * 200 + 100)).await.unwrap();
+    }
+    let shown = clinic.shown("observation", "M-1", "J1").await;
+    let ends = (shown.state, shown.reason, shown.unsure);
+    assert_eq!(ends, (State::Parked, Some(Reason::Unclear), true));
+    assert_eq!(clinic.goes("ehr", 1000).await, [""; 0]);
+    clinic.is_sound().await;
 }

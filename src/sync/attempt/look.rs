@@ -6,25 +6,35 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{Attempt, Hold, LEASE_MARGIN};
+use crate::clock::Date;
 use crate::ids::{Hash, PartnerId};
 use crate::record::{Context, Kind, MapEnv, Record, contract};
 use crate::sync::context::rebuild;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::Route;
-use crate::sync::job::{Effect, EffectKind, Purpose, State, payload_hash};
+use crate::sync::job::{Effect, EffectKind, Purpose, State, VersionRef, payload_hash};
 use crate::sync::ports::{Rows, StoreError, StoredVersion};
 use crate::sync::reason::Reason;
 use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
 
+/// What the gate's word rests on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Grounds {
+    consents: Vec<VersionRef>,
+    today: Date,
+}
+
 impl Attempt<'_> {
+    /// Whether its last send is over.
+    pub(super) fn is_past(&self) -> bool {
+        let deadline = self.job.deadline;
+        deadline.is_some_and(|d| d < self.house.clock.now())
+    }
+
     /// What is to be looked at before anything of the job is sent.
     pub(super) async fn look(&self) -> Result<Option<Hold>, StoreError> {
-        let past = self
-            .job
-            .deadline
-            .is_some_and(|d| d < self.house.clock.now());
-        if past && !self.job.unsure {
+        if self.is_past() && !self.job.unsure {
             return Ok(Some(Hold::Settle(
                 State::Parked,
                 Reason::PastDeadline,
@@ -93,6 +103,24 @@ impl Attempt<'_> {
                 Word::Stay(_) => Some(Hold::Settle(State::Waiting, Reason::Consent, true)),
             },
         )
+    }
+
+    /// What the gate's word rests on: which consents the client has, and the day. Nothing for what cannot
+    /// be denied.
+    pub(super) async fn grounds(&self) -> Result<Option<Grounds>, StoreError> {
+        if !self.job.guarded || gate::exempt(self.job.purpose) {
+            return Ok(None);
+        }
+        let consents = match &self.job.client {
+            Some(client) => {
+                let (_, versions) = relay_law::consents_of(self.house, self.tenant, client).await?;
+                versions
+            }
+            None => Vec::new(),
+        };
+        let env = self.tenant.env(self.house.clock.now());
+        let today = env.now.date_in(&env.zone);
+        Ok(Some(Grounds { consents, today }))
     }
 
     /// The gate, asked again about a relayed resource.

@@ -1,7 +1,7 @@
 //! One claimed job in a worker's hands: effect by effect, from the first open one, to its settlement.
 //!
-//! Before each send: the gate (invariant 4), the bytes (contracts section 5), the signature (section
-//! 8), the crosswalk, the lease. After each send: one report that holds the attempt, the effect's
+//! Before each send: the gate (invariant 4; again before each effect where what it rests on has changed),
+//! the bytes (contracts section 5), the signature (section 8), the crosswalk, the lease. After each send: one report that holds the attempt, the effect's
 //! outcome and the next state in one transaction (invariant 3). Never sends with a lease that may
 //! have run out; never decides what an answer means (see [`retry::decide`]).
 
@@ -27,7 +27,7 @@ use crate::sync::verdict::{Answer, Charge, Verdict};
 /// Bytes of a partner's answer that are kept.
 const ANSWER_MAX: usize = 64 << 10;
 /// How long before its end a lease is not trusted any more.
-const LEASE_MARGIN: Duration = Duration::from_secs(2);
+pub const LEASE_MARGIN: Duration = Duration::from_secs(2);
 
 /// One claimed job, and what is needed to settle it.
 pub struct Attempt<'a> {
@@ -75,13 +75,30 @@ impl Attempt<'_> {
         if let Some(hold) = self.overtaken().await? {
             return self.held(hold, 0).await;
         }
+        // Read before the gate is asked: what comes in between is seen before the next effect.
+        let several = self.job.effects.iter().filter(|e| !e.done).count() > 1;
+        let mut grounds = match several {
+            true => self.grounds().await?,
+            false => None,
+        };
         if let Some(hold) = self.look().await? {
             return self.held(hold, 0).await;
         }
+        let mut begun = false;
         let mut not_needed = Vec::new();
         for (i, effect) in self.job.effects.iter().enumerate() {
             if effect.done {
                 continue;
+            }
+            // A consent that is revoked while the job is sent ends it with what has left by then.
+            if std::mem::replace(&mut begun, true) {
+                let now = self.grounds().await?;
+                if now != grounds
+                    && let Some(hold) = self.look().await?
+                {
+                    return self.held(hold, effect.n).await;
+                }
+                grounds = now;
             }
             let last = !self.job.effects[i + 1..].iter().any(|e| !e.done);
             if !self.one(effect, last, &mut not_needed).await? {
@@ -171,6 +188,12 @@ impl Attempt<'_> {
         }
         // Sending the same message again is a disclosure; a read is not (contracts section 4).
         if effect.what.find == Find::SameMessage {
+            // Nor is it sent past its last send, whatever became of it before (contracts section 7).
+            if self.is_past() {
+                self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
+                    .await?;
+                return Ok(());
+            }
             let hold = match self.look().await? {
                 None => self.ready(effect, &rows),
                 held => held,

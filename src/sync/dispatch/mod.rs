@@ -12,7 +12,7 @@ use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::issue::Issue;
 use crate::record::{Kind, MapEnv, Record, contract};
-use crate::sync::chain::{self, Awaited, NewFacts, Plan, Planned, Standing};
+use crate::sync::chain::{self, Awaited, Elsewhere, NewFacts, Plan, Planned, Standing};
 use crate::sync::context::Loaded;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
@@ -209,8 +209,13 @@ impl One<'_> {
             if encoded.effects.is_empty() && planned.state != State::Cancelled {
                 continue;
             }
-            let awaits = self.awaits(planned, made.last(), cancel_elsewhere.as_ref());
-            let parks = self.parks(planned.purpose).await?.or(self.kept_by(planned));
+            let elsewhere = match planned.awaits {
+                None => self.elsewhere(cancel_elsewhere.as_ref()),
+                Some(_) => Elsewhere::Nothing, // it is live here, so it has left there
+            };
+            let awaits = self.awaits(planned, made.last(), &elsewhere);
+            let parks = self.parks(planned.purpose, &elsewhere).await?;
+            let parks = parks.or(self.kept_by(planned));
             made.push(NewJob {
                 id: JobId::fresh(self.fresh.now),
                 partner: facts.id.clone(),
@@ -267,7 +272,8 @@ impl One<'_> {
     }
 
     /// Whether a pharmacy has to hear of this version: its standing differs from the version before, or
-    /// its signed content from the prescription that went there last, or that one was taken back.
+    /// its signed content from the prescription that went there last, or that one was taken back, or
+    /// refused and signed anew.
     async fn changed(&self, here: &[ChainJob]) -> Result<bool, StoreError> {
         let Record::MedicationRequest(new) = self.fresh.record else {
             return Ok(true);
@@ -299,6 +305,10 @@ impl One<'_> {
                 contract::from_stored(Kind::MedicationRequest, &stored.body).ok()
             });
         Ok(match sent {
+            // One that was refused gives way to the same signed anew: what it leans on was mended.
+            Some(Record::MedicationRequest(sent)) if rx.state == State::Parked && !there(rx) => {
+                sent.content_key() != new.content_key() || sent.signed() != new.signed()
+            }
             Some(Record::MedicationRequest(sent)) => sent.content_key() != new.content_key(),
             _ => true,
         })
@@ -344,7 +354,7 @@ impl One<'_> {
         &self,
         planned: &Planned,
         before: Option<&NewJob>,
-        elsewhere: Option<&MessageId>,
+        elsewhere: &Elsewhere,
     ) -> Option<Awaits> {
         if planned.purpose != Purpose::NewRx {
             return None;
@@ -352,7 +362,10 @@ impl One<'_> {
         let message = match &planned.awaits {
             Some(Awaited::Planned) => before.and_then(|j| j.message.clone()),
             Some(Awaited::Existing(message)) => Some(message.clone()),
-            None => elsewhere.cloned(),
+            None => match elsewhere {
+                Elsewhere::Awaits(message) => Some(message.clone()),
+                Elsewhere::Nothing | Elsewhere::Parks(_) => None,
+            },
         }?;
         Some(Awaits {
             message,

@@ -30,7 +30,8 @@ pub struct Limits {
     pub two_replay_above: u64,
     /// Whether an edit takes two people.
     pub two_edit: bool,
-    /// Whether it takes two people to say what became of an unclear prescription.
+    /// Whether it takes two people to say what became of an unclear prescription, or to send one whose
+    /// earlier one may be live.
     pub two_resolve: bool,
 }
 
@@ -87,6 +88,7 @@ refused! {
     SamePartner = "same-partner", "the job goes to that partner already";
     Unclear = "unclear", "an attempt of it was unclear: it may have arrived";
     MayBeThere = "may-be-there", "the first pharmacy did not refuse it and has not confirmed its cancel: cancel the order there first";
+    Newer = "newer", "the clinic has ended or changed the order since: only what it holds now is prescribed";
     NoPharmacy = "no-pharmacy", "a prescription names the pharmacy record at the other partner";
     NotTaken = "not-taken", "that partner does not take this record";
     NoRoute = "no-route", "no route brings this kind of record to that partner";

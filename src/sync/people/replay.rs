@@ -1,13 +1,14 @@
 //! Replays: jobs brought to their partner once more, one or all that fit, so many a second.
 //!
 //! A done job is left as it is and a new one is made, tied to it; a parked one is let go again. What is on
-//! its way, ended, unclear, or overtaken by something newer is left out, and so is in bulk every
-//! prescription that a pharmacy has. Each step is one transaction with its cursor: a crash repeats none.
+//! its way, ended, unclear, or overtaken by something newer is left out, so is a prescription whose earlier
+//! one may be live, and in bulk every prescription that a pharmacy has. Each step is one transaction with its cursor: a crash repeats none.
 
 use std::time::Duration;
 
 use super::again::{self, Why};
 pub use super::dry::{DryRun, Example, count, dry_run};
+use super::second;
 use crate::clock::Time;
 use crate::ids::{JobId, TenantId};
 use crate::sync::accept::Acceptor;
@@ -55,6 +56,7 @@ fn classify(c: &Candidate, single: bool, knows_repeats: bool) -> Class {
         State::Cancelled | State::Superseded => Class::Skip("ended"),
         _ if job.unsure => Class::Skip("unclear"),
         _ if c.newer => Class::Skip("newer"),
+        _ if second::earlier_may_be_live(job) => Class::Skip("earlier-may-be-live"),
         State::Parked => Class::Retry,
         State::Done if job.purpose == Purpose::NewRx && !(single && knows_repeats) => {
             Class::Skip("new-prescription")
@@ -278,6 +280,7 @@ mod tests {
     use crate::ids::PartnerId;
     use crate::sync::job::VersionRef;
     use crate::sync::ports::JobView;
+    use crate::sync::reason::Reason;
 
     fn candidate(purpose: Purpose, state: State, unsure: bool, newer: bool) -> Candidate {
         Candidate {
@@ -328,6 +331,14 @@ mod tests {
         ] {
             let c = candidate(purpose, state, unsure, newer);
             assert_eq!(classify(&c, false, true), wanted, "{purpose:?} {state:?}");
+        }
+        // Nor does a replay send what an earlier prescription stands in the way of.
+        for reason in [Reason::CancelDenied, Reason::CancelSilent, Reason::Restored] {
+            let mut c = candidate(NewRx, State::Parked, false, false);
+            c.job.reason = Some(reason);
+            for single in [false, true] {
+                assert_eq!(classify(&c, single, true), Skip("earlier-may-be-live"));
+            }
         }
         // By itself, a prescription goes again only where the pharmacy knows its MessageID.
         let rx = candidate(NewRx, State::Done, false, false);

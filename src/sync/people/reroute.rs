@@ -6,7 +6,7 @@
 
 use super::{Refused, again, replay};
 use crate::ids::{JobId, MessageId, PartnerId, TenantId};
-use crate::record::{Kind, Record, contract};
+use crate::record::{Kind, Record, contract, medication_request};
 use crate::sync::accept::Acceptor;
 use crate::sync::gate::Word;
 use crate::sync::house::Member;
@@ -45,6 +45,15 @@ pub async fn reroute(
         return Ok(Err(refused));
     }
     if whole.job.purpose == Purpose::NewRx {
+        // What the clinic has ended or changed since is prescribed nowhere.
+        let name = [(whole.job.record.kind.clone(), whole.job.record.id.clone())];
+        let newest = store.newest(tenant, &name).await?;
+        let newest = newest.into_iter().flatten().next();
+        let newest =
+            newest.and_then(|v| contract::from_stored(Kind::MedicationRequest, &v.body).ok());
+        if !newest.is_some_and(|newest| still_holds(&read.record, newest)) {
+            return Ok(Err(Refused::Newer));
+        }
         let names = [(
             Kind::Pharmacy.as_str().to_owned(),
             pharmacy.unwrap_or_default().to_owned(),
@@ -100,6 +109,19 @@ pub async fn reroute(
     };
     let stored = store.stand_in(tenant, stand_in, by).await?;
     Ok(if stored { Ok(id) } else { Err(Refused::Moved) })
+}
+
+/// Whether the newest version of an order is live and prescribes what an earlier one did, wherever.
+fn still_holds(earlier: &Record, newest: Record) -> bool {
+    let (Record::MedicationRequest(earlier), Record::MedicationRequest(mut newest)) =
+        (earlier, newest)
+    else {
+        return false;
+    };
+    newest.pharmacy_id.clone_from(&earlier.pharmacy_id);
+    newest.standing() == medication_request::Standing::Live
+        && newest.standing_key() == earlier.standing_key()
+        && newest.content_key() == earlier.content_key()
 }
 
 /// What becomes of the old job: what has not left is cancelled.

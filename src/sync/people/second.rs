@@ -10,8 +10,9 @@ use super::{Refused, edit, replay};
 use crate::clock::Time;
 use crate::ids::{self, JobId, TenantId};
 use crate::sync::accept::Acceptor;
-use crate::sync::job::Purpose;
-use crate::sync::ports::{Act, Begun, By, JobFilter, NewProposal, NewReplay, StoreError};
+use crate::sync::job::{Purpose, State};
+use crate::sync::ports::{Act, Begun, By, JobFilter, JobView, NewProposal, NewReplay, StoreError};
+use crate::sync::reason::Reason;
 
 /// Exactly what is proposed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +21,10 @@ enum Deed {
     Resolve {
         job: JobId,
         there: bool,
+    },
+    /// A prescription whose earlier one may be live: the pharmacy says that it is not.
+    Retry {
+        job: JobId,
     },
     Edit {
         job: JobId,
@@ -63,8 +68,17 @@ async fn propose(
     Ok(id)
 }
 
-/// A person's act on a job. To say what became of an unclear prescription takes two people, if the config
-/// says so. `None`: the job's state does not allow it.
+/// Whether a parked prescription may have an earlier one that is live: its cancel was denied, or nobody
+/// answered it, or the database that knew was lost. Whoever sends it says that the pharmacy ended that.
+pub(super) fn earlier_may_be_live(job: &JobView) -> bool {
+    let kept = [Reason::CancelDenied, Reason::CancelSilent, Reason::Restored];
+    job.state == State::Parked
+        && job.purpose == Purpose::NewRx
+        && job.reason.is_some_and(|reason| kept.contains(&reason))
+}
+
+/// A person's act on a job. To say what became of an unclear prescription, or to send one whose earlier one
+/// may be live, takes two people, if the config says so. `None`: the job's state does not allow it.
 ///
 /// # Errors
 /// The store's.
@@ -77,26 +91,11 @@ pub async fn act(
 ) -> Result<Option<Wish<()>>, StoreError> {
     let house = acceptor.house();
     let now = house.clock.now();
-    let there = match act {
-        Act::ResolveThere => Some(true),
-        Act::ResolveNotThere => Some(false),
-        Act::Retry | Act::Cancel => None,
-    };
-    if let Some(there) = there
+    if act != Act::Cancel
         && house.settings.people.two_resolve
         && let Some(sheet) = house.store.job(tenant, job, now).await?
-        && sheet.job.purpose == Purpose::NewRx
-        && sheet.job.unsure
+        && let Some((what, deed)) = takes_two(&sheet.job, act)
     {
-        let what = if there {
-            "resolve-there"
-        } else {
-            "resolve-not-there"
-        };
-        let deed = Deed::Resolve {
-            job: job.clone(),
-            there,
-        };
         let id = propose(acceptor, tenant, (what, job.as_str()), &deed, by).await?;
         return Ok(Some(Wish::Proposed(id)));
     }
@@ -105,6 +104,33 @@ pub async fn act(
         .act(tenant, job, act, by.who, by.why, now)
         .await?;
     Ok(acted.then_some(Wish::Done(())))
+}
+
+/// What is proposed in place of an act that takes two people.
+fn takes_two(job: &JobView, act: Act) -> Option<(&'static str, Deed)> {
+    let unclear = job.purpose == Purpose::NewRx && job.unsure;
+    let id = || job.id.clone();
+    match act {
+        Act::ResolveThere if unclear => Some((
+            "resolve-there",
+            Deed::Resolve {
+                job: id(),
+                there: true,
+            },
+        )),
+        Act::ResolveNotThere if unclear => Some((
+            "resolve-not-there",
+            Deed::Resolve {
+                job: id(),
+                there: false,
+            },
+        )),
+        // What is unclear is not retried at all.
+        Act::Retry if earlier_may_be_live(job) && !job.unsure => {
+            Some(("retry", Deed::Retry { job: id() }))
+        }
+        _ => None,
+    }
 }
 
 /// Begins a replay; one of more jobs than the config says takes two people.
@@ -206,23 +232,18 @@ pub async fn confirm(
     let Ok(deed) = serde_json::from_slice::<Deed>(&proposal.body) else {
         return Ok(Confirmed::Moved);
     };
+    let act = async |job: &JobId, act: Act| {
+        let acted = house.store.act(tenant, job, act, by.who, by.why, now);
+        let moved = |acted| match acted {
+            true => Confirmed::Done(None),
+            false => Confirmed::Moved,
+        };
+        acted.await.map(moved)
+    };
     Ok(match deed {
-        Deed::Resolve { job, there } => {
-            let act = if there {
-                Act::ResolveThere
-            } else {
-                Act::ResolveNotThere
-            };
-            let acted = house
-                .store
-                .act(tenant, &job, act, by.who, by.why, now)
-                .await?;
-            if acted {
-                Confirmed::Done(None)
-            } else {
-                Confirmed::Moved
-            }
-        }
+        Deed::Resolve { job, there: true } => act(&job, Act::ResolveThere).await?,
+        Deed::Resolve { job, there: false } => act(&job, Act::ResolveNotThere).await?,
+        Deed::Retry { job } => act(&job, Act::Retry).await?,
         Deed::Edit { job, effect, patch } => {
             let Ok(patch) = serde_json::from_str(&patch) else {
                 return Ok(Confirmed::Moved);

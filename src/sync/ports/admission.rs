@@ -49,6 +49,8 @@ pub struct Admission {
     /// The stored raw bytes that this settles (partners' doors), and the state they get. Refused as
     /// [`Admitted::RawSettled`] if they are no longer `Received` or `Unmatched`.
     pub settles_raw: Option<(RawId, RawState)>,
+    /// Whether it is what a partner said about a job: taken in while a report of an attempt is.
+    pub answers: bool,
     /// The record version. `None`: jobs for a version that is stored (a denial decided anew).
     pub version: Option<NewVersion>,
     /// The version of the record that was the newest when this was decided (`None`: there was none).

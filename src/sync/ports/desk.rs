@@ -67,6 +67,13 @@ pub enum Blocker {
         /// Where that one is.
         state: State,
     },
+    /// Another job makes its patient at this partner, which does not know them yet.
+    Patient {
+        /// Which.
+        job: JobId,
+        /// Where that one is.
+        state: State,
+    },
     /// An administrator stopped its patient.
     Hold {
         /// Who.
@@ -123,6 +130,11 @@ impl fmt::Display for Blocker {
             Blocker::Merge { job, state } => write!(
                 f,
                 "hold: a merge of the patient is on its way, job {job} ({})",
+                state.as_str()
+            ),
+            Blocker::Patient { job, state } => write!(
+                f,
+                "patient: job {job} makes the patient there first ({})",
                 state.as_str()
             ),
             Blocker::Hold {

@@ -147,6 +147,10 @@ pub struct Restored {
     pub asking: u64,
     /// Jobs that wait for a person, who has to say whether the partner has them.
     pub parked: u64,
+    /// Replays that ran, and run no more.
+    pub replays: u64,
+    /// Proposals that waited for a second person, and do no more.
+    pub proposals: u64,
     /// When the newest record in it was accepted: the clinic has to hand in again what is later.
     pub newest: Option<Time>,
 }

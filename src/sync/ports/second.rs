@@ -13,7 +13,7 @@ use crate::sync::job::{NewJob, State, VersionRef};
 pub struct Proposal {
     /// Its id.
     pub id: String,
-    /// What: `edit`, `resolve-there`, `resolve-not-there`, `replay`.
+    /// What: `edit`, `resolve-there`, `resolve-not-there`, `retry`, `replay`.
     pub what: String,
     /// The job, or the replay.
     pub about: String,

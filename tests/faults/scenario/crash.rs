@@ -31,7 +31,8 @@ pub(crate) async fn kills(run: Run) -> Outcome {
     stage.finish(90 * SECOND, Found::default()).await
 }
 
-fn fault(point: Point, passage: u64, rest: &str) -> Vec<String> {
+/// The arguments that arm a place.
+pub(super) fn fault(point: Point, passage: u64, rest: &str) -> Vec<String> {
     let plan = format!("{}:{passage}:{rest}", point.as_str());
     vec!["--fault".to_owned(), plan]
 }

@@ -22,11 +22,17 @@ pub(crate) struct Run {
     /// The long version.
     pub(crate) long: bool,
     pub(crate) mutant: Option<Mutant>,
+    /// Whether the store is a PostgreSQL, where a scenario leaves that open.
+    pub(crate) postgres: bool,
 }
 
 impl Run {
     fn setup(self, name: &'static str) -> Setup {
-        Setup::new(name, self.seed, self.mutant)
+        let mut setup = Setup::new(name, self.seed, self.mutant);
+        if self.postgres {
+            setup.postgres = nodes::anew();
+        }
+        setup
     }
 
     /// One of two, by the version that is run.
@@ -79,6 +85,7 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "F6" "poison" false people::poison, "a record that a partner refuses, and its retry";
     "F8" "full" false disk::full, "the disk runs full, and is freed";
     "F9" "clock" false crash::clock, "the wall clock jumps by an hour, either way";
+    "F2" "marks" false nodes::marks, "two nodes on one PostgreSQL, killed at every named place";
     "F10" "nodes" false nodes::nodes, "two nodes on one PostgreSQL: one killed, one stopped past its lease";
     "F11" "server" false nodes::server, "PostgreSQL stops at once, under load";
     "F12" "snapshot" false nodes::snapshot, "somebody holds an old snapshot of PostgreSQL";
@@ -86,6 +93,21 @@ pub(crate) const ALL: &[Scenario] = scenarios! {
     "F4" "slow" true outage::slow, "a partner is slow, others hold";
     "F7" "backlog" true outage::backlog, "one patient's line is long, others hold";
 };
+
+/// Planted bugs that are of a store: each store has them by itself, and each has to be seen in it.
+pub(crate) const OF_STORES: [Mutant; 6] = [
+    Mutant::AckBeforeCommit,
+    Mutant::NoLaneOrder,
+    Mutant::SettleAfterLostLease,
+    Mutant::DoubleClaim,
+    Mutant::BreakerIgnored,
+    Mutant::ParkedDeleted,
+];
+
+/// Whether there is a PostgreSQL to be had.
+pub(crate) fn has_postgres() -> bool {
+    nodes::standing().is_some()
+}
 
 /// The scenario in which a planted bug is to be found, and the invariant that it breaks.
 pub(crate) fn shows(mutant: Mutant) -> (&'static Scenario, Wrong) {

@@ -6,19 +6,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fhir_gateway::clock::Clock;
+use fhir_gateway::fault::Point;
 
 use super::Run;
+use super::crash::fault;
 use crate::check::{Found, Wrong};
 use crate::clinic::Mix;
 use crate::cluster::Cluster;
-use crate::stage::{EHR, Outcome, PHARMACY, Setup, Stage};
+use crate::stage::{EHR, Outcome, PHARMACY, STRICT, Setup, Stage};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// As a server that is asked to keep what it was given.
 const SAFE: &str = "fsync = on\nfull_page_writes = on";
 
 /// The server for what leaves it standing, started once.
-fn standing() -> Option<&'static Cluster> {
+pub(super) fn standing() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     SHARED.get_or_init(|| Cluster::start(SAFE)).as_ref()
 }
@@ -29,6 +31,11 @@ fn database(cluster: &Cluster) -> &'static str {
     let name = format!("f{}", NEXT.fetch_add(1, Ordering::Relaxed));
     cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
     name.leak()
+}
+
+/// A database of its own for a scenario that is not about PostgreSQL.
+pub(super) fn anew() -> Option<(&'static Cluster, &'static str)> {
+    standing().map(|cluster| (cluster, database(cluster)))
 }
 
 /// Two nodes on it.
@@ -54,6 +61,59 @@ fn skipped() -> Outcome {
         rss_mb: 0,
         notes: vec!["SKIPPED: no PostgreSQL server is installed".to_owned()],
     }
+}
+
+/// F2: one node after the other dies at each named place, under load, and the other goes on.
+pub(crate) async fn marks(run: Run) -> Outcome {
+    let Some(cluster) = standing() else {
+        return skipped();
+    };
+    let mut random = fastrand::Rng::with_seed(run.seed);
+    let mut found = Found::default();
+    let mut stage = Stage::new(Setup {
+        partners: &[EHR, STRICT, PHARMACY],
+        nodes: 2,
+        postgres: Some((cluster, database(cluster))),
+        ..run.setup("marks")
+    })
+    .await;
+    if stage.start(&fault(Point::InMigration, 1, "kill")).await {
+        found.add(Wrong::Held, "no migration was killed");
+    }
+    stage.kills += 1;
+    stage.open().await;
+    let traffic = stage
+        .clinic
+        .traffic(Mix::default(), 6, Duration::from_millis(8));
+    for round in 0..run.of(1, 6) {
+        for (at, point) in Point::ALL.into_iter().enumerate() {
+            // The log is the server's own.
+            if matches!(point, Point::InMigration | Point::InCheckpoint) {
+                continue;
+            }
+            let rest = match point {
+                Point::AfterAnswer => "kill:5",
+                _ => "kill",
+            };
+            let node = (round + at) % 2;
+            stage.kill_node(node);
+            let args = fault(point, random.u64(1..40), rest);
+            if !stage.start_node(node, &args).await {
+                stage.kills += 1;
+            } else if !stage.dies(20 * SECOND).await {
+                found.add(Wrong::Held, format!("{} was never passed", point.as_str()));
+            }
+            stage.start_node(node, &[]).await;
+        }
+        // What was to be committed fails: nobody is told yes.
+        stage.kill_node(0);
+        stage
+            .start_node(0, &fault(Point::BeforeCommit, 9, "fail"))
+            .await;
+        tokio::time::sleep(SECOND / 2).await;
+    }
+    traffic.stop().await;
+    stage.finish(90 * SECOND, found).await
 }
 
 /// F10: nodes are killed and come back; one is stopped until long after its leases, and goes on.

@@ -307,9 +307,14 @@ impl Stage {
     /// Looks at every job's state again and again from now on.
     pub(crate) fn watch(&mut self) {
         let (watch, path) = (self.watch.clone(), self.database());
+        let shared = self.setup.postgres;
         self.watcher = Some(tokio::spawn(async move {
             loop {
-                if let Some(look) = Look::at(&path) {
+                let look = match shared {
+                    Some((cluster, database)) => Some(Look::Postgres(cluster, database)),
+                    None => Look::at(&path),
+                };
+                if let Some(look) = look {
                     let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
                     watch.look(&look);
                 }

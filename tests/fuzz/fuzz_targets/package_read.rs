@@ -12,6 +12,7 @@ const CAPS: Caps = Caps {
     entries: 200,
     file_bytes: 1 << 20,
     total_bytes: 4 << 20,
+    ratio: 40,
 };
 
 fn gz(bytes: &[u8]) -> Vec<u8> {

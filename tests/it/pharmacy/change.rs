@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use fhir_gateway::demo::sim::Journal;
-use fhir_gateway::demo::sim::pharmacy::{Options, PharmacySim};
 use serde_json::{Value, json};
 
-use super::house::{House, NAME, block, next, route};
-use crate::support::{Setup, fixture};
+use super::house::{House, NAME, next, two_pharmacies};
+use crate::support::fixture;
 
 fn more(order: &Value) -> Value {
     next(order, |o| {
@@ -90,37 +88,41 @@ async fn silence_about_a_cancel_parks_the_change() {
 }
 
 #[tokio::test]
+async fn to_send_a_change_whose_earlier_one_may_be_live_takes_two() {
+    let (house, order, cancel) = changed().await;
+    let denied = house.pharmacy.answer_cancel(&cancel, Some("AR")).await;
+    denied.expect("a door");
+    house.gateway.work().await;
+    let story = house.story(&order).await;
+    let job = story["jobs"][2]["id"].as_str().expect("an id").to_owned();
+    let post = async |path: String, who: &str, body: Value| {
+        let got = house.gateway.post(&path, who, &body).await;
+        (got.status, got.json())
+    };
+    // Not among many, and not by one person alone.
+    let replay = json!({"partner": NAME, "state": "parked"});
+    let (status, dry) = post("/replays/dry-run".to_owned(), "admin", replay).await;
+    assert_eq!(
+        (status, &dry["skipped"]["earlier-may-be-live"]),
+        (200, &json!(1)),
+        "{dry}"
+    );
+    let why = json!({"why": "they say that they ended it"});
+    let (status, proposed) = post(format!("/jobs/{job}/retry"), "admin", why).await;
+    assert_eq!(status, 202, "{proposed}");
+    house.gateway.work().await;
+    assert_eq!(house.pharmacy.prescriptions().len(), 1, "nothing went");
+    let proposal = proposed["proposal"].as_str().expect("an id");
+    let confirm = format!("/proposals/{proposal}/confirm");
+    assert_eq!(post(confirm.clone(), "admin", json!({})).await.0, 409);
+    assert_eq!(post(confirm, "second", json!({})).await.0, 200);
+    house.gateway.work().await;
+    assert_eq!(house.pharmacy.prescriptions().len(), 2);
+}
+
+#[tokio::test]
 async fn only_the_pharmacy_that_was_asked_can_confirm_a_cancel() {
-    let setup = Setup::new();
-    let clock = setup.clock();
-    let other = Options {
-        ncpdp_id: "7701648".to_owned(),
-        ..Options::default()
-    };
-    let start = async |name: &str, options: Options| {
-        PharmacySim::start(name, clock.clone(), Journal::new(clock.clone()), options)
-            .await
-            .expect("a pharmacy")
-    };
-    let first = start(NAME, Options::default()).await;
-    let second = start("pharmacy-second", other).await;
-    let gateway = setup
-        .block(NAME, &block(&first, "7701630", ""))
-        .block("pharmacy-second", &block(&second, "7701648", ""))
-        .config(&route(NAME))
-        .config(&route("pharmacy-second"))
-        .start()
-        .await;
-    for (pharmacy, name) in [(&first, NAME), (&second, "pharmacy-second")] {
-        let door = format!("{}/in/{name}", gateway.url());
-        pharmacy
-            .connect(&door, &format!("{name}-token"))
-            .expect("an address");
-    }
-    let house = House {
-        gateway,
-        pharmacy: first,
-    };
+    let (house, second) = two_pharmacies().await;
     let order = house.prepare("sertraline").await;
     let ph2 = house
         .gateway
@@ -168,6 +170,51 @@ async fn only_the_pharmacy_that_was_asked_can_confirm_a_cancel() {
     assert_eq!(approved.expect("an event").1["pharmacy_id"], "PH-01");
     house.harmless();
     assert_eq!(second.harm().sum(), 0);
+}
+
+/// The second pharmacy is under no consent when the order moves there; the first one's answer to the cancel
+/// still counts when a consent comes.
+#[tokio::test]
+async fn an_order_that_moved_waits_for_the_first_pharmacy_when_a_consent_comes_later() {
+    for (denied, wanted) in [(Some("AR"), "cancel-denied"), (None, "delivered")] {
+        let (house, second) = two_pharmacies().await;
+        let consent = |version: u64, to: &[&str]| {
+            let mut consent = fixture("consent", "CO-1001");
+            consent["version"] = json!(version);
+            consent["granted_to"] = json!(to);
+            consent
+        };
+        let accepts = async |kind: &str, record: &Value| {
+            let got = house.gateway.submit(kind, record).await;
+            assert_eq!(got.status, 202, "{}", got.text());
+        };
+        let mut order = house.prepare("sertraline").await;
+        order["episode_id"] = json!("E-1001");
+        let fields = order.as_object_mut().expect("an order");
+        fields.remove("evaluation_id");
+        fields.remove("problem_no");
+        accepts("client", &fixture("client", "C-1001")).await;
+        accepts("episode", &fixture("episode", "E-1001")).await;
+        accepts("pharmacy", &fixture("pharmacy", "PH-02")).await;
+        accepts("consent", &consent(1, &[NAME])).await;
+        house.submit(&order).await;
+        house.gateway.work().await;
+        assert_eq!(house.pharmacy.prescriptions().len(), 1);
+        let moved = next(&order, |o| o["pharmacy_id"] = json!("PH-02"));
+        house.submit(&moved).await;
+        house.gateway.work().await;
+        let cancel = house.pharmacy.cancels().pop().expect("a cancel").message;
+        // The consent comes while the cancel is out: it is waited for.
+        accepts("consent", &consent(2, &[NAME, "pharmacy-second"])).await;
+        house.gateway.work().await;
+        assert!(second.prescriptions().is_empty());
+        let answered = house.pharmacy.answer_cancel(&cancel, denied).await;
+        answered.expect("a door");
+        house.gateway.work().await;
+        let last = house.jobs(&order).await.pop().expect("a job");
+        assert_eq!((last.0.as_str(), last.2.as_str()), ("newrx", wanted));
+        assert_eq!(second.prescriptions().len(), usize::from(denied.is_none()));
+    }
 }
 
 #[tokio::test]

@@ -36,6 +36,11 @@ impl House {
 
     /// A pharmacy like this, with these keys more in its block.
     pub(crate) async fn with(options: Options, keys: &str) -> Self {
+        Self::beside(options, keys, "").await
+    }
+
+    /// The same with other partners in the config.
+    pub(crate) async fn beside(options: Options, keys: &str, others: &str) -> Self {
         let setup = Setup::new();
         let clock = setup.clock();
         let ncpdp_id = options.ncpdp_id.clone();
@@ -46,6 +51,7 @@ impl House {
         let gateway = setup
             .block(NAME, &block(&pharmacy, &ncpdp_id, keys))
             .config(&route(NAME))
+            .config(others)
             .caller("second", "\"operate\"")
             .start()
             .await;
@@ -128,6 +134,43 @@ impl House {
         assert_eq!(harm.sum(), 0, "{harm:?}");
         assert!(self.pharmacy.live_most() <= 1);
     }
+}
+
+/// Two pharmacies: the one that orders name, and PH-02's.
+pub(crate) async fn two_pharmacies() -> (House, PharmacySim) {
+    let setup = Setup::new();
+    let clock = setup.clock();
+    let start = async |name: &str, options: Options| {
+        PharmacySim::start(name, clock.clone(), Journal::new(clock.clone()), options)
+            .await
+            .expect("a pharmacy")
+    };
+    let other = Options {
+        ncpdp_id: "7701648".to_owned(),
+        ..Options::default()
+    };
+    let mine = Options::default();
+    let id = mine.ncpdp_id.clone();
+    let first = start(NAME, mine).await;
+    let second = start("pharmacy-second", other).await;
+    let gateway = setup
+        .block(NAME, &block(&first, &id, ""))
+        .block("pharmacy-second", &block(&second, "7701648", ""))
+        .config(&route(NAME))
+        .config(&route("pharmacy-second"))
+        .start()
+        .await;
+    for (pharmacy, name) in [(&first, NAME), (&second, "pharmacy-second")] {
+        let door = format!("{}/in/{name}", gateway.url());
+        pharmacy
+            .connect(&door, &format!("{name}-token"))
+            .expect("an address");
+    }
+    let house = House {
+        gateway,
+        pharmacy: first,
+    };
+    (house, second)
 }
 
 /// The next version of an order, changed.

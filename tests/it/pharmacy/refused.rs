@@ -114,6 +114,27 @@ async fn what_the_pharmacy_refuses_parks_and_the_clinic_hears_why() {
 }
 
 #[tokio::test]
+async fn what_was_refused_and_is_signed_anew_goes_again_with_what_was_mended() {
+    let house = House::new().await;
+    let refuses = [Some(Fault::Script("900", "144"))];
+    house.pharmacy.faults().writes(refuses);
+    let order = house.sent("sertraline").await;
+    // A new version that nobody signed anew changes nothing.
+    let noted = next(&order, |o| o["review_due"] = json!("2026-12-20"));
+    house.submit(&noted).await;
+    assert_eq!(house.jobs(&order).await.len(), 1);
+    let signed = next(&noted, |o| {
+        o["signed_at"] = json!("2026-11-24T06:30:00-05:00")
+    });
+    house.submit(&signed).await;
+    house.gateway.work().await;
+    let states: Vec<String> = house.jobs(&order).await.into_iter().map(|j| j.1).collect();
+    assert_eq!(states, ["superseded", "done"]);
+    assert_eq!(house.pharmacy.prescriptions().len(), 1);
+    house.harmless();
+}
+
+#[tokio::test]
 async fn what_may_be_a_controlled_drug_stays_parked_whoever_presses_retry() {
     let house = House::new().await;
     let mut order = house.prepare("sertraline").await;

@@ -73,6 +73,42 @@ async fn a_busy_word_after_an_unclear_attempt_leaves_it_unclear() {
 }
 
 #[tokio::test]
+async fn an_unclear_prescription_is_not_sent_past_its_last_send_to_ask_about_it() {
+    let house = House::new().await;
+    house.pharmacy.faults().writes([Some(Fault::Reset)]);
+    let order = house.sent("sertraline").await;
+    assert_eq!(ends(&house, &order).await.0, "asking");
+    house.gateway.advance(Duration::from_secs(80 * 3600));
+    house.gateway.work().await;
+    assert_eq!(
+        ends(&house, &order).await,
+        ("parked".into(), "unclear".into())
+    );
+    assert!(house.pharmacy.prescriptions().is_empty());
+}
+
+/// The clinic's own system is down and its line is full; what the pharmacy says is heard all the same.
+#[tokio::test]
+async fn an_answer_is_written_although_nothing_more_is_taken_in() {
+    let hook = "[[partners]]\nid = \"hook\"\nkind = \"clinic-webhook\"\nurl = \"http://127.0.0.1:9/\"\n\
+                secret = \"a secret of the test\"\n[[routes]]\nto = \"hook\"\nkinds = [\"order-event\"]";
+    let keys = "duplicates = \"answers-220\"";
+    let mut house = House::beside(Options::default(), keys, hook).await;
+    let limit = |config: &mut fhir_gateway::config::Config| config.settings.jobs_open_max = 1;
+    house.gateway.restart_with(limit).await;
+    let mut order = house.sent("sertraline").await;
+    for n in 2..4 {
+        house.gateway.advance(Duration::from_secs(1));
+        order["order_no"] = json!(format!("RX-2026-0099{n}"));
+        house.submit(&order).await;
+        house.gateway.work().await;
+        assert_eq!(ends(&house, &order).await.0, "done", "{n}");
+    }
+    assert_eq!(house.pharmacy.prescriptions().len(), 3);
+    assert_eq!(house.pharmacy.repeats(), 0);
+}
+
+#[tokio::test]
 async fn where_it_does_not_know_repeats_an_unclear_prescription_waits_for_a_person() {
     let options = Options {
         answers_220: false,

@@ -7,6 +7,7 @@
 
 mod fake;
 mod log;
+mod wait;
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -32,10 +33,7 @@ pub(crate) use fake::Fake;
 
 use crate::cluster::{Cluster, Database};
 
-/// Nothing is waited for longer than this.
-const UNTIL_MAX: Duration = Duration::from_secs(60);
-/// Between looks at what is waited for.
-const LOOK: Duration = Duration::from_millis(20);
+pub(crate) use wait::until;
 
 /// The one tenant.
 pub(crate) const TENANT: &str = "clinic";
@@ -478,24 +476,8 @@ pub(crate) fn fixture(kind: &str, case: &str) -> Value {
 
 /// A fixture's record with its context.
 pub(crate) fn fixture_whole(kind: &str, case: &str) -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures")
-        .join(kind)
-        .join(case)
-        .join("record.json");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let path = path.join(format!("fixtures/{kind}/{case}/record.json"));
     let bytes = std::fs::read(&path).expect("a fixture");
     serde_json::from_slice(&bytes).expect("JSON")
-}
-
-/// Waits until something holds that another process or task brings about.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is waited for happens by the real clock"
-)]
-pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let begun = std::time::Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < UNTIL_MAX, "not in time: {what}");
-        tokio::time::sleep(LOOK).await;
-    }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Mutex<StoreFaults>,
     pub(crate) rng: Mutex<fastrand::Rng>,
     pub(crate) sabotage: Sabotage,
+    /// Whether the plain EHR has its patients made by us, or knows them.
+    pub(crate) makes_patients: bool,
     /// Whether the first EHR wants all of a patient in one lane.
     pub(crate) by_patient: bool,
 }

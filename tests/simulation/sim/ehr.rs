@@ -21,7 +21,7 @@ pub(crate) struct Kept {
 
 /// The book.
 pub(crate) struct Ehr {
-    name: &'static str,
+    pub(crate) name: &'static str,
     conditional: bool,
     if_match: bool,
     next: u64,
@@ -184,6 +184,15 @@ impl Ehr {
                 .to_owned(),
         };
         self.kept.insert(key(kind, id), kept);
+    }
+
+    /// How many patients a client is there.
+    pub(crate) fn patients(&self, client: &str) -> usize {
+        let is = |resource: &Value| {
+            names(resource).any(|n| n.ends_with(&format!("/id/client|{client}")))
+        };
+        let all = self.kept.iter().filter(|((k, _), _)| k == "Patient");
+        all.filter(|(_, kept)| is(&kept.resource)).count()
     }
 
     /// The copy that carries an identifier of ours with this value.

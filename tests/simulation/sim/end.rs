@@ -12,7 +12,7 @@ use super::people::{FOR_GOOD, Shown};
 use super::records::Version;
 use super::turns::at_once;
 use super::world::World;
-use super::{PARTNERS, TENANT};
+use super::{CLIENTS, PARTNERS, TENANT};
 
 /// Rounds of peace until everything has to be at rest.
 const ROUNDS: u32 = 3000;
@@ -145,6 +145,14 @@ impl World<'_> {
         if let Some(job) = self.jobs(unclear).first() {
             return Err(format!("an outcome is still unclear: {}", tell(job)));
         }
+        for ehr in &self.ehrs {
+            for client in CLIENTS {
+                let patients = ehr.patients(client);
+                if patients > 1 {
+                    return Err(format!("{}: {client} is {patients} patients", ehr.name));
+                }
+            }
+        }
         for line in 0..self.lines.len() {
             let Some(newest) = self.lines[line].known.last().cloned() else {
                 continue;
@@ -190,8 +198,6 @@ impl World<'_> {
         match last.state.as_str() {
             "done" if last.reason == "nothing-there" => Ok(()),
             "done" if there == Some(last.record.1) || newest.kind == Kind::ClientMerge => Ok(()),
-            // Where patients are searched only, a client's record finds its patient.
-            "done" if newest.kind == Kind::Client && place == 1 => Ok(()),
             "done" if last.reason == "not-needed" => Ok(()),
             "done" => wrong("what is done is not there"),
             "cancelled" if there.is_none() => Ok(()),

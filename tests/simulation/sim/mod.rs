@@ -33,6 +33,8 @@ pub use mutant::Mutant;
 const BEGIN: Time = Time::from_micros(1_795_521_600_000_000);
 /// The one tenant.
 const TENANT: &str = "clinic";
+/// Its clients.
+const CLIENTS: [&str; 3] = ["C-1001", "C-1007", "C-1011"];
 
 /// A partner, as the simulation plays it.
 struct Played {
@@ -69,8 +71,10 @@ const PARTNERS: [Played; 5] = [
         kind: "ehr-fhir",
         ncpdp_id: "",
         answers_220: false,
-        keys: "url = \"http://plain/\"\ncreate = \"search-first\"\npatients = \"searched\"\nif_match = true",
-        kinds: &[Kind::Client, Kind::MedicationRequest, Kind::Observation],
+        // Its patients: see `start`. No client's record goes there, so that the first of the others has to
+        // find or make the patient.
+        keys: "url = \"http://plain/\"\ncreate = \"search-first\"\nif_match = true",
+        kinds: &[Kind::MedicationRequest, Kind::Observation],
     },
     Played {
         id: "pharmacy-knows",

@@ -41,11 +41,13 @@ pub enum Mutant {
     CancelNotJoined,
     /// Parked rows are deleted.
     ParkedDeleted,
+    /// Two jobs of a patient whom a partner does not know go at once.
+    PatientTwice,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Mutant; 10] = [
+    pub const ALL: [Mutant; 11] = [
         Mutant::AckBeforeCommit,
         Mutant::CompleteBeforeDelivery,
         Mutant::NoLaneOrder,
@@ -56,6 +58,7 @@ impl Mutant {
         Mutant::PauseForgotten,
         Mutant::CancelNotJoined,
         Mutant::ParkedDeleted,
+        Mutant::PatientTwice,
     ];
 }
 
@@ -102,6 +105,7 @@ impl Sabotage {
                 "DELETE FROM job WHERE state = 'parked';
                  UPDATE count SET n = 0 WHERE state = 'parked'"
             }
+            Some(Mutant::PatientTwice) => "UPDATE lane SET mode = 0 WHERE mode = 4",
             _ => return,
         };
         watch.ask(|db| db.execute_batch(sql));

@@ -87,7 +87,13 @@ pub(crate) fn start(
                 network: Arc::clone(network),
             })),
         };
-        let keys = toml::from_str(played.keys).expect("keys");
+        let patients = match (played.id, shared.makes_patients) {
+            ("ehr-plain", true) => "patients = \"created\"",
+            ("ehr-plain", false) => "patients = \"searched\"",
+            _ => "",
+        };
+        let keys = format!("{}\n{patients}", played.keys);
+        let keys = toml::from_str(&keys).expect("keys");
         let partner = partner::build(played.kind, common, keys).expect("a partner");
         routes.push(Route {
             tenant: tenant.id.clone(),

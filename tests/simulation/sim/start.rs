@@ -16,7 +16,7 @@ use super::records;
 use super::turns::{Hands, Tasks};
 use super::watch::Watch;
 use super::world::{Line, World, hand_in};
-use super::{BEGIN, Kit, PARTNERS, Tally};
+use super::{BEGIN, CLIENTS, Kit, PARTNERS, Tally};
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread()
@@ -36,6 +36,7 @@ fn shared(path: &Path, seed: u64, mutant: Option<Mutant>) -> Arc<Shared> {
         faults: Mutex::default(),
         rng: Mutex::new(fastrand::Rng::with_seed(seed ^ 0x57)),
         sabotage: Sabotage::of(mutant),
+        makes_patients: seed.is_multiple_of(2),
         by_patient: seed.is_multiple_of(3),
     })
 }
@@ -136,8 +137,10 @@ fn begin(
         tally: Tally::default(),
         trace,
     };
-    for client in ["C-1001", "C-1007", "C-1011"] {
-        world.ehrs[1].register(client);
+    if !world.shared.makes_patients {
+        for client in CLIENTS {
+            world.ehrs[1].register(client);
+        }
     }
     let done = runtime().block_on(tokio::task::unconstrained(world.live()));
     drop(world);

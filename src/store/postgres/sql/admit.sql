@@ -12,6 +12,7 @@ BEGIN
     ON CONFLICT (tenant, partner, type, our_id) DO UPDATE SET their_id = _their,
       their_version = _their_version,
       since = CASE WHEN c.their_id = _their THEN c.since ELSE _now END;
+  IF _type = 'Patient' THEN PERFORM maker_made(_tenant, _partner, _our); END IF;
 END $$;
 
 -- Whether the chain or a job that changes is otherwise than it was seen.

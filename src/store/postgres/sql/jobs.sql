@@ -155,6 +155,7 @@ BEGIN
   n.token := 0;
   n.settled := CASE WHEN n.state NOT IN ('waiting', 'sending', 'asking') THEN _now END;
   n.succeeds := _succeeds;
+  n.makes := maker_unknown(_tenant, n.partner, _job->>'makes');
   n.seen_consents := 0;
   IF n.state IN ('done', 'cancelled', 'superseded') THEN
     INSERT INTO job_ended SELECT n.*;
@@ -179,16 +180,17 @@ END $$;
 -- A pharmacy's answer to a cancel: releases or parks what awaits it.
 CREATE FUNCTION confirm(_tenant text, _message text, _approved boolean, _now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE s bigint; st text;
+DECLARE s bigint; st text; blocked boolean;
 BEGIN
   UPDATE job SET confirmed = _approved
     WHERE tenant = _tenant AND message = _message AND purpose = 'cancel';
   UPDATE job_ended SET confirmed = _approved
     WHERE tenant = _tenant AND message = _message AND purpose = 'cancel';
-  FOR s, st IN SELECT seq, state FROM job WHERE tenant = _tenant AND awaits = _message ORDER BY seq LOOP
-    IF NOT _approved THEN
+  FOR s, st, blocked IN SELECT seq, state, coalesce(reason = 'rule-blocks', false) FROM job
+      WHERE tenant = _tenant AND awaits = _message ORDER BY seq LOOP
+    IF NOT _approved AND NOT blocked THEN
       PERFORM job_go(_tenant, s, 'parked', _now, _reason => 'cancel-denied', _frees => true);
-    ELSIF st = 'waiting' THEN
+    ELSIF st = 'waiting' AND NOT blocked THEN
       PERFORM job_go(_tenant, s, 'waiting', _now, _reason => '', _due => _now, _frees => true);
     ELSE
       -- Parked for another reason: that stays.

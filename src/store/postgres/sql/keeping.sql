@@ -22,7 +22,7 @@ BEGIN
   -- Work goes on where something is leased or was accepted of late: then it is only much.
   RETURN QUERY SELECT /* self-check */ l.tenant::text, l.partner::text, 'due-unclaimed', count(*) FROM lane l
       LEFT JOIN partner p ON p.tenant = l.tenant AND p.partner = l.partner
-    WHERE l.mode IN (0, 2) AND l.due < _before AND p.paused_until IS NULL
+    WHERE l.mode IN (0, 2, 5) AND l.due < _before AND p.paused_until IS NULL
       AND coalesce(p.last_success, 0) < _before
       AND (p.drain IS NULL OR l.head <= p.drain OR l.succeeds <= p.drain)
       AND NOT EXISTS (SELECT 1 FROM job j WHERE j.lease_until IS NOT NULL AND j.tenant = l.tenant
@@ -77,11 +77,14 @@ BEGIN
     WHERE r.state = 'received' AND r.state <> 'done' AND r.received < _before GROUP BY 1, 2;
   -- One index step after the other, as everywhere else.
   PERFORM set_config('enable_seqscan', 'off', true);
-  -- Lanes that are held back although nothing holds their heads back; so many are looked at.
+  -- Lanes that are held back, or behind another, although nothing holds their heads back; so many are
+  -- looked at.
   RETURN QUERY SELECT /* self-check */ l.tenant::text, l.partner::text, 'lane-forgotten', count(*) FROM (
-      SELECT * FROM lane h WHERE h.mode = 3 ORDER BY h.head LIMIT 10000) l
+      SELECT * FROM lane h WHERE h.mode IN (3, 4) ORDER BY h.head LIMIT 10000) l
       CROSS JOIN LATERAL lane_first(l.tenant, l.partner, l.lane) f
-    WHERE f.seq IS NOT NULL AND lane_mode(f, _now) <> 3
+      CROSS JOIN LATERAL maker_mode(f, maker_unknown(f.tenant, f.partner, f.makes), lane_mode(f, _now)) m
+    -- It was due when it came to stand behind another.
+    WHERE f.seq IS NOT NULL AND m NOT IN (3, 4) AND NOT (l.mode = 4 AND m = 5)
     GROUP BY 1, 2;
 END $$;
 
@@ -157,6 +160,8 @@ BEGIN
   FOR j IN SELECT * FROM job o WHERE o.tenant = _tenant AND o.seq > _after AND o.partner = _partner
       ORDER BY o.seq LIMIT 500 LOOP
     upto := j.seq;
+    -- A rule keeps it from its partner: it never went, and never goes.
+    CONTINUE WHEN j.reason = 'rule-blocks';
     -- What awaits a cancel's approval must not be asked about: asking a pharmacy sends it.
     IF j.state = 'parked' OR j.awaits IS NOT NULL THEN
       st := 'parked';
@@ -170,14 +175,19 @@ BEGIN
   END LOOP;
 END $$;
 
--- The end of that: the feed goes on past every position that the lost database may have given; when it
--- was, and the newest record.
-CREATE FUNCTION restored_end(_now bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+-- The end of that: what people wished for may have come true since, so that they have to wish again; the
+-- feed goes on past every position that the lost database may have given; when it was, and the newest record.
+CREATE FUNCTION restored_end(_now bigint, OUT newest bigint, OUT replays bigint, OUT proposals bigint)
+LANGUAGE plpgsql AS $$
 DECLARE last bigint;
 BEGIN
+  UPDATE replay r SET state = 'cancelled', changed = _now WHERE r.state IN ('running', 'cancelling');
+  GET DIAGNOSTICS replays = ROW_COUNT;
+  UPDATE proposal p SET state = 'rejected', second = 'restore', decided = _now WHERE p.state = 'open';
+  GET DIAGNOSTICS proposals = ROW_COUNT;
   SELECT coalesce(max(position), 0) INTO last FROM feed WHERE position IS NOT NULL;
   INSERT INTO total AS o VALUES ('', 'feed', 0, last + 1000000000)
     ON CONFLICT (tenant, what, slot) DO UPDATE SET n = greatest(o.n, last) + 1000000000;
   PERFORM moment_put('restored', _now);
-  RETURN (SELECT max(accepted) FROM version);
+  SELECT max(v.accepted) INTO newest FROM version v;
 END $$;

@@ -149,7 +149,7 @@ END $$;
 -- look again when that has changed.
 CREATE FUNCTION lane_refresh(_tenant text, _partner text, _lane text, _now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE was lane; h job; m integer; other text; one bigint; k text; r text;
+DECLARE was lane; h job; m integer; other text; one bigint; k text; r text; x text;
 BEGIN
   SELECT * INTO was FROM lane WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
   h := lane_first(_tenant, _partner, _lane);
@@ -158,15 +158,23 @@ BEGIN
     DELETE FROM lane WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
   ELSE
     m := lane_mode(h, _now);
+    IF m <> 3 THEN
+      x := maker_unknown(_tenant, _partner, h.makes);
+      m := maker_mode(h, x, m);
+    END IF;
     IF was.head IS NULL THEN
-      INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds)
-        VALUES (_tenant, _partner, _lane, h.seq, m, h.due, h.priority, h.succeeds);
-    ELSIF (was.head, was.mode, was.due, was.priority, was.succeeds)
-      IS DISTINCT FROM (h.seq, m, h.due, h.priority, h.succeeds) THEN
+      INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds, makes)
+        VALUES (_tenant, _partner, _lane, h.seq, m, h.due, h.priority, h.succeeds, x);
+    ELSIF (was.head, was.mode, was.due, was.priority, was.succeeds, was.makes)
+      IS DISTINCT FROM (h.seq, m, h.due, h.priority, h.succeeds, x) THEN
       UPDATE lane SET head = h.seq, mode = m, due = h.due,
-          priority = h.priority, succeeds = h.succeeds
+          priority = h.priority, succeeds = h.succeeds, makes = x
         WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
     END IF;
+  END IF;
+  IF was.makes IS NOT NULL OR x IS NOT NULL THEN
+    PERFORM maker_changed(_tenant, _partner, _lane, CASE WHEN was.mode <= 2 THEN was.makes END,
+      CASE WHEN m <= 2 THEN x END, _now);
   END IF;
   IF was.head IS NOT DISTINCT FROM h.seq AND (was.mode <> 3) IS NOT DISTINCT FROM (m <> 3)
     AND was.succeeds IS NOT DISTINCT FROM h.succeeds

@@ -21,7 +21,9 @@ BEGIN
   THEN RETURN false; END IF;
   far := j.reach;
   IF _act = 'retry' THEN
-    IF j.unsure OR j.state = 'asking' OR (j.awaits IS NOT NULL AND j.state = 'waiting') OR newer(j)
+    IF j.unsure OR j.state = 'asking' OR (j.awaits IS NOT NULL AND j.state = 'waiting')
+      -- A rule keeps it from its partner: only a new version helps.
+      OR j.reason = 'rule-blocks' OR newer(j)
     THEN RETURN false; END IF;
     st := 'waiting';
   ELSIF _act = 'cancel' THEN
@@ -65,17 +67,12 @@ END $$;
 -- Links a patient by hand: what waited for it goes on.
 CREATE FUNCTION link(_tenant text, _partner text, _type text, _our text, _their text,
   _their_version text, _client text, _now bigint) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE s bigint;
 BEGIN
   PERFORM crosswalk_put(_tenant, _partner, _type, _our, _their, _their_version, _now);
   UPDATE raw SET state = 'received', their_patient = NULL
     WHERE tenant = _tenant AND state = 'unmatched' AND state <> 'done' AND door = _partner
       AND their_patient = _their;
-  IF _client IS NULL THEN RETURN; END IF;
-  FOR s IN SELECT seq FROM job WHERE tenant = _tenant AND client = _client AND partner = _partner
-      AND state = 'parked' AND reason IN ('patient-unknown', 'patient-ambiguous') ORDER BY seq LOOP
-    PERFORM job_go(_tenant, s, 'waiting', _now, _reason => 'by-person', _due => _now);
-  END LOOP;
+  IF _client IS NOT NULL THEN PERFORM released(_tenant, _partner, _client, NULL, _now); END IF;
 END $$;
 
 -- What holds a job back at this moment, exactly (blocked.rs reads it; sqlite/blocked.rs): the same
@@ -129,6 +126,10 @@ BEGIN
         b := b || jsonb_build_array(jsonb_build_array('hold', r.who, r.since, r.everywhere));
       END LOOP;
     END IF;
+    first := maker_first(j, _now);
+    FOR r IN SELECT o.id, o.state FROM job o WHERE o.tenant = j.tenant AND o.seq = first LOOP
+      b := b || jsonb_build_array(jsonb_build_array('patient', r.id, r.state));
+    END LOOP;
   END IF;
   FOR r IN SELECT p.paused_until, p.pause_reason, p.drain FROM partner p
       WHERE p.tenant = j.tenant AND p.partner = j.partner LOOP

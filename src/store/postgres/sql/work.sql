@@ -23,7 +23,7 @@ BEGIN
     CONTINUE WHEN EXISTS (SELECT 1 FROM partner a WHERE a.tenant = t AND a.partner = p
       AND a.paused_until IS NOT NULL);
     -- Lanes whose heads have become due are ready now.
-    UPDATE lane l SET mode = 0 WHERE l.tenant = t AND l.partner = p AND l.mode = 2 AND l.due <= _now;
+    PERFORM lanes_ripen(t, p, _now);
     -- The list is made before the first of them goes: that may free others.
     SELECT a.drain INTO mark FROM partner a WHERE a.tenant = t AND a.partner = p;
     IF mark IS NULL THEN
@@ -76,6 +76,8 @@ BEGIN
       AND a.partner = p AND a.paused_until IS NOT NULL);
     IF EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 0)
       OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 2
+        AND l.due <= _now)
+      OR EXISTS (SELECT 1 FROM lane l WHERE l.tenant = t AND l.partner = p AND l.mode = 5
         AND l.due <= _now) THEN
       found_some := found_some || jsonb_build_array(r);
     END IF;
@@ -85,7 +87,7 @@ END $$;
 
 -- When the next lane of a partner that is not paused is due: one row per partner is looked at.
 CREATE FUNCTION next_due() RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE c record; best bigint; due bigint;
+DECLARE c record; best bigint; due bigint; again bigint;
 BEGIN
   FOR c IN SELECT o.tenant, o.partner, p.drain FROM count o
       LEFT JOIN partner p ON p.tenant = o.tenant AND p.partner = o.partner
@@ -95,6 +97,8 @@ BEGIN
       THEN RETURN 0; END IF;
       SELECT min(l.due) INTO due FROM lane l
         WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 2;
+      SELECT min(l.due) INTO again FROM lane l
+        WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 5;
     ELSE
       IF EXISTS (SELECT 1 FROM generate_series(0, 4) g WHERE EXISTS (SELECT 1 FROM lane l
           WHERE l.tenant = c.tenant AND l.partner = c.partner AND l.mode = 0 AND l.priority = g
@@ -104,8 +108,10 @@ BEGIN
       THEN RETURN 0; END IF;
       SELECT min(l.due) INTO due FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
         AND l.mode = 2 AND (l.head <= c.drain OR l.succeeds <= c.drain);
+      SELECT min(l.due) INTO again FROM lane l WHERE l.tenant = c.tenant AND l.partner = c.partner
+        AND l.mode = 5 AND (l.head <= c.drain OR l.succeeds <= c.drain);
     END IF;
-    best := least(best, due);
+    best := least(best, due, again);
   END LOOP;
   RETURN best;
 END $$;
@@ -116,15 +122,48 @@ BEGIN
   RETURN j.client IS NOT NULL AND consents_of(j.tenant, j.client) <> j.seen_consents;
 END $$;
 
+-- A patient has a name at a partner: what was parked for want of one goes on. _patient: only what is about
+-- that one.
+CREATE FUNCTION released(_tenant text, _partner text, _client text, _patient text, _now bigint)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE s bigint;
+BEGIN
+  FOR s IN SELECT j.seq FROM job j WHERE j.tenant = _tenant AND j.client = _client AND j.partner = _partner
+      AND j.state = 'parked' AND j.reason IN ('patient-unknown', 'patient-ambiguous') ORDER BY j.seq LOOP
+    CONTINUE WHEN _patient IS NOT NULL AND NOT EXISTS (SELECT 1 FROM effect e WHERE e.tenant = _tenant
+      AND e.job = s AND e.type = 'Patient' AND e.our_id = _patient);
+    PERFORM job_go(_tenant, s, 'waiting', _now, _reason => 'by-person', _due => _now);
+  END LOOP;
+END $$;
+
+-- Whether a job is to be parked because its patient was not found, and another found them meanwhile.
+CREATE FUNCTION found_meanwhile(j job, _settle jsonb, _effect integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE patient text;
+BEGIN
+  IF _settle->>'state' <> 'parked' OR _settle->>'reason' NOT IN ('patient-unknown', 'patient-ambiguous')
+  THEN RETURN false; END IF;
+  SELECT e.our_id INTO patient FROM effect e
+    WHERE e.tenant = j.tenant AND e.job = j.seq AND e.n = _effect AND e.kind = 'patient';
+  RETURN patient IS NOT NULL AND maker_unknown(j.tenant, j.partner, patient) IS NULL;
+END $$;
+
 -- An effect is done: its row, and the crosswalk's where the partner named it.
 CREATE FUNCTION effect_done(j job, _n integer, _remote jsonb, _now bigint) RETURNS void
 LANGUAGE plpgsql AS $$
-DECLARE e effect;
+DECLARE e effect; one text;
 BEGIN
   UPDATE effect o SET done = true, their_id = coalesce(_remote->>0, o.their_id)
     WHERE o.tenant = j.tenant AND o.job = j.seq AND o.n = _n RETURNING * INTO STRICT e;
   IF _remote IS NOT NULL AND _remote <> 'null' THEN
     PERFORM crosswalk_put(j.tenant, j.partner, e.type, e.our_id, _remote->>0, _remote->>1, _now);
+    -- A merge is of two clients.
+    IF e.type = 'Patient' THEN
+      FOREACH one IN ARRAY ARRAY(SELECT j.client::text WHERE j.client IS NOT NULL UNION
+          SELECT h.client::text FROM hold h WHERE h.tenant = j.tenant AND h.job = j.seq) LOOP
+        PERFORM released(j.tenant, j.partner, one, e.our_id, _now);
+      END LOOP;
+    END IF;
   END IF;
 END $$;
 
@@ -155,6 +194,9 @@ BEGIN
     PERFORM effect_done(j, (_r->'effect_done'->>'effect')::integer, _r->'effect_done'->'remote', _now);
   END IF;
   IF w <> 'null' THEN
+    IF a <> 'null' AND found_meanwhile(j, w, (a->>'effect')::integer) THEN
+      w := w || jsonb_build_object('state', 'waiting', 'due', _now);
+    END IF;
     -- What the gate held while the client's consents changed is looked at again.
     keep := (w->>'held')::boolean AND NOT consents_changed(j);
     d := (w->>'due')::bigint;
@@ -217,14 +259,24 @@ BEGIN
 END $$;
 
 -- At one partner: leases that ran out, confirmations that did not come, prescriptions past their last
--- send. How many leases.
-CREATE FUNCTION rescue(_tenant text, _partner text, _now bigint, _by_caller boolean) RETURNS bigint
-LANGUAGE plpgsql AS $$
-DECLARE s bigint; lost bigint := 0; clock bigint := lease_clock(_now, _by_caller);
+-- send. How many leases. Nobody reported what was done under those: it may have been sent, and counts as an
+-- attempt, so that what ends its worker every time comes to an end. _asks_max: where a policy says nothing.
+CREATE FUNCTION rescue(_tenant text, _partner text, _now bigint, _by_caller boolean, _asks_max integer,
+  _empty bytea) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE s bigint; j job; lost bigint := 0; clock bigint := lease_clock(_now, _by_caller); enough boolean;
 BEGIN
-  FOR s IN SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < clock
-      AND tenant = _tenant AND partner = _partner ORDER BY seq LOOP
-    PERFORM job_go(_tenant, s, 'asking', _now, _reason => 'lease-lost', _due => _now, _unsure => true,
+  FOR j IN SELECT * FROM job o WHERE o.lease_until IS NOT NULL AND o.lease_until < clock
+      AND o.tenant = _tenant AND o.partner = _partner ORDER BY o.seq LOOP
+    INSERT INTO attempt (tenant, job, effect, asked, started, took, verdict, reason, charged, body)
+      VALUES (_tenant, j.seq, coalesce((SELECT min(e.n) FROM effect e WHERE e.tenant = _tenant
+          AND e.job = j.seq AND NOT e.done), 0),
+        j.state = 'asking', _now, 0, 'unsure', 'lease-lost', j.state <> 'asking', _empty);
+    UPDATE job o SET attempts = o.attempts + (j.state <> 'asking')::integer,
+        asks = o.asks + (j.state = 'asking')::integer
+      WHERE o.tenant = _tenant AND o.seq = j.seq;
+    enough := j.state = 'asking' AND j.asks + 1 >= coalesce((j.policy::jsonb->>'asks_max')::integer, _asks_max);
+    PERFORM job_go(_tenant, j.seq, CASE WHEN enough THEN 'parked' ELSE 'asking' END, _now,
+      _reason => CASE WHEN enough THEN 'unclear' ELSE 'lease-lost' END, _due => _now, _unsure => true,
       _reach => 'maybe');
     lost := lost + 1;
   END LOOP;

@@ -9,6 +9,7 @@
 )]
 mod cluster;
 mod histories;
+mod migrations;
 mod nodes;
 mod plans;
 mod races;

@@ -103,7 +103,8 @@ fn nodes_that_start_at_once_take_turns_at_the_schema() {
             started.expect("a node").check().await.expect("it answers");
         }
     });
-    assert_eq!(database.sql("SELECT version FROM program"), "1");
+    let newest = super::schema::NEWEST.to_string();
+    assert_eq!(database.sql("SELECT version FROM program"), newest);
 }
 
 fn refused(settings: Settings) -> String {

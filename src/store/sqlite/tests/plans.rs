@@ -15,9 +15,9 @@ use super::super::{Sqlite, writer};
 use super::Folder;
 use crate::clock::Time;
 use crate::store::suite;
-use crate::store::suite::make::{Clinic, Drafted, at, draft, job, partner};
-use crate::sync::job::{Chain, LaneKey, NewJob};
-use crate::sync::ports::{Admission, Store};
+use crate::store::suite::make::{Clinic, Drafted, at, draft, ids, job, partner, settles};
+use crate::sync::job::{Chain, LaneKey, NewJob, State};
+use crate::sync::ports::{Admission, Desk, Store};
 use crate::sync::reason::Reason;
 
 /// What was seen of a statement.
@@ -168,6 +168,9 @@ async fn every_statement_goes_by_an_index() {
     suite::replays::a_stopped_replay_takes_back_what_was_never_tried(&another("y")).await;
     suite::second::one_proposes_and_another_confirms_once(&another("z")).await;
     suite::second::a_job_stands_in_for_what_has_not_moved(&another("z2")).await;
+    suite::patients::first_messages_of_a_patient_go_one_at_a_time(&another("z3")).await;
+    suite::patients::whoever_may_have_made_the_patient_is_waited_for(&another("z4")).await;
+    suite::patients::who_makes_the_patient_goes_by_acceptance(&another("z5")).await;
     let all = seen(&folder);
     assert!(all.len() > 100, "only {} statements were seen", all.len());
 
@@ -281,6 +284,45 @@ async fn a_long_line_beside_many_others_is_not_looked_through() {
             cost.most
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn many_who_would_make_a_patient_are_not_looked_through() {
+    let folder = watched_folder();
+    let store = Sqlite::open_for_tests(&folder.file()).expect("a database");
+    let clinic = Clinic::of(&store);
+    let making = |n: usize| {
+        let id = format!("J{n}");
+        let lane = LaneKey(format!("observation/{id}"));
+        let chain = Chain(lane.0.clone());
+        NewJob {
+            lane,
+            chain,
+            ..suite::patients::making(&id, "1")
+        }
+    };
+    many(&clinic, "many", (0..LONG).map(making).collect()).await;
+    cheap(&folder, "admitting them");
+    // Each comes to go, fails, and lets the next one go.
+    for n in 0..20 {
+        let claimed = clinic.claim_some("ehr", 50, n).await;
+        assert_eq!(ids(&claimed), [format!("J{n}")]);
+        let mut later = settles(&claimed[0], State::Waiting, Reason::TryLater, n);
+        if let Some(settle) = &mut later.settle {
+            settle.due = at(100);
+        }
+        clinic.report(later).await;
+    }
+    assert_eq!(store.next_due().await.unwrap(), Some(Time::from_micros(0)));
+    store.rescue(at(50)).await.unwrap();
+    cheap(&folder, "one after the other");
+    // All of them are due again: the first goes.
+    let claimed = clinic.claim_some("ehr", 50, 100).await;
+    assert_eq!(ids(&claimed), ["J0"]);
+    let (ehr, last) = (partner("ehr"), "observation/J19999");
+    let last = store.lane(&clinic.tenant, &ehr, last, 1, at(100));
+    assert_eq!(last.await.unwrap()[0].blocked_by.len(), 1);
+    cheap(&folder, "what is due again");
 }
 
 /// The first column of a table or an index.

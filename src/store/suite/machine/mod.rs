@@ -11,8 +11,10 @@ use super::model::{Job, Model};
 use super::steps::{Outcome, PARTNERS, RECORDS, Step};
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
-use crate::sync::job::{Awaits, Claimed, LaneKey, NewJob, Purpose, Reach, State, VersionRef};
-use crate::sync::ports::{Act, Admission, Report, Reported, Steer, Store};
+use crate::sync::job::{
+    Awaits, Claimed, EffectKind, LaneKey, NewEffect, NewJob, Purpose, Reach, State, VersionRef,
+};
+use crate::sync::ports::{Act, Admission, EffectDone, Report, Reported, Steer, Store};
 use crate::sync::reason::Reason;
 
 /// A store and its model, side by side.
@@ -71,11 +73,14 @@ impl Pair<'_> {
             Purpose::NewRx => rx(&id, PARTNERS[partner]),
             Purpose::Cancel => cancel(&id, PARTNERS[partner]),
         };
-        let made = NewJob {
+        let mut made = NewJob {
             lane: LaneKey(lane.clone()),
             due: at(self.now),
             ..made
         };
+        if let Some(c) = client {
+            made.effects = vec![patient(c)];
+        }
         let model = Job {
             id,
             partner,
@@ -94,6 +99,7 @@ impl Pair<'_> {
             awaits: None,
             confirmed: None,
             needs: Vec::new(),
+            makes: client.filter(|_| purpose != Purpose::Cancel),
             succeeds: None,
             merges: Vec::new(),
             left: false,
@@ -298,7 +304,7 @@ impl Pair<'_> {
         let asking = job.state == State::Asking;
         let (state, unsure, reason) = match outcome {
             Outcome::Done => (State::Done, false, Reason::Delivered),
-            Outcome::Busy => (State::Waiting, false, Reason::TryLater),
+            Outcome::Patient | Outcome::Busy => (State::Waiting, false, Reason::TryLater),
             Outcome::BusyUnclear => (State::Waiting, true, Reason::NotThere),
             Outcome::Ask => (State::Asking, true, Reason::TimedOut),
             Outcome::Park => (State::Parked, false, Reason::Refused),
@@ -318,8 +324,16 @@ impl Pair<'_> {
             (settle.unsure, settle.reach) = (unsure, reach);
             (settle.held, settle.due) = (held, at(due));
         }
-        let stored = self.clinic.report(report).await == Reported::Stored;
         let seq: u64 = job.id.as_str()[1..].parse().expect("a number");
+        let makes = self.model.jobs[seq as usize].makes;
+        let makes = makes.filter(|_| matches!(outcome, Outcome::Done | Outcome::Patient));
+        if let Some(c) = makes {
+            report.effect_done = Some(EffectDone {
+                effect: 0,
+                remote: Some(remote(&format!("p-{c}"), None)),
+            });
+        }
+        let stored = self.clinic.report(report).await == Reported::Stored;
         let seen = self
             .model
             .seen_consents(self.model.jobs[seq as usize].client);
@@ -333,6 +347,9 @@ impl Pair<'_> {
         self.late.push(job.clone());
         (j.state, j.unsure, j.reach, j.due) = (state, unsure, reach, due);
         j.held = held && seen == then;
+        let partner = j.partner;
+        self.model.known.extend(makes.map(|c| (partner, c)));
+        let j = self.model.job(seq);
         j.left |= j.held || state == State::Parked;
         if j.purpose == Purpose::Copy && state == State::Done && !j.left && j.merges.is_empty() {
             let line = self.arrived.entry((j.partner, j.lane.clone())).or_default();
@@ -428,4 +445,12 @@ impl Pair<'_> {
 fn name(record: usize) -> VersionRef {
     let (kind, id, _) = RECORDS[record];
     version(kind, id, 1)
+}
+
+/// The effect of a client's patient, who is made where they are not known.
+fn patient(client: usize) -> NewEffect {
+    NewEffect {
+        kind: EffectKind::Patient,
+        ..effect("Patient", &format!("P-{client}"))
+    }
 }

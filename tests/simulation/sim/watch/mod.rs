@@ -2,6 +2,9 @@
 //! its own, after each commit and at each send. It knows what was promised and what was asked for; the
 //! first thing that is wrong ends the run.
 
+mod gate;
+mod sums;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,17 +17,6 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::network::Request;
 use super::turn_of::out_of_turn;
-
-/// The states, as the contracts count them.
-const STATES: [&str; 7] = [
-    "waiting",
-    "sending",
-    "asking",
-    "parked",
-    "done",
-    "cancelled",
-    "superseded",
-];
 
 /// What was done, for the last line.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,7 +49,7 @@ struct Inner {
     answers_220: Vec<bool>,
     /// Clients under Part 2 whose consent is not there (any more).
     denied: BTreeSet<String>,
-    /// Jobs that were claimed while their client's consent was not there.
+    /// Jobs that were claimed, or went on, while their client's consent was not there.
     claimed_denied: BTreeSet<String>,
     /// Leases that were given out: job and token.
     leases: BTreeSet<(String, i64)>,
@@ -269,15 +261,7 @@ impl Watch {
                     job.id, job.record.kind, job.partner
                 ));
             }
-            let denied = job
-                .client
-                .as_ref()
-                .is_some_and(|c| inner.denied.contains(c));
-            if denied && job.guarded {
-                inner.claimed_denied.insert(job.id.as_str().to_owned());
-            } else {
-                inner.claimed_denied.remove(job.id.as_str());
-            }
+            inner.gated(job.id.as_str(), job.client.as_deref(), job.guarded);
         }
     }
 
@@ -320,7 +304,8 @@ impl Watch {
             None if after.state != before.state || after.lease.is_none() => {
                 inner.fail("invariant 3: a job left its lease without a report".to_owned());
             }
-            _ => {}
+            None => inner.goes_on(r.job.as_str()),
+            Some(_) => {}
         }
     }
 
@@ -484,42 +469,5 @@ impl Inner {
                 })
             })
             .optional()
-    }
-
-    /// What does not add up, if anything.
-    fn counted(&mut self) -> rusqlite::Result<Option<String>> {
-        let counts = |sql: &str| -> rusqlite::Result<BTreeMap<(String, String), i64>> {
-            self.db
-                .prepare_cached(sql)?
-                .query_map([], |r| Ok(((r.get(0)?, r.get(1)?), r.get(2)?)))?
-                .collect()
-        };
-        let rows = counts("SELECT partner, state, count(*) FROM job GROUP BY 1, 2")?;
-        let counters = counts("SELECT partner, state, n FROM count WHERE n <> 0")?;
-        if rows != counters {
-            return Ok(Some("the counters are not what the rows say".to_owned()));
-        }
-        if rows
-            .keys()
-            .any(|(_, state)| !STATES.contains(&state.as_str()))
-        {
-            return Ok(Some("a job is in none of the seven states".to_owned()));
-        }
-        let sum: i64 = rows.values().sum();
-        if sum != self.made {
-            return Ok(Some(format!(
-                "{} jobs were made, {sum} are there",
-                self.made
-            )));
-        }
-        let raws: i64 = self
-            .db
-            .prepare_cached("SELECT count(*) FROM raw")?
-            .query_row([], |r| r.get(0))?;
-        if raws < self.raws {
-            return Ok(Some("bytes that had come in are gone".to_owned()));
-        }
-        self.raws = raws;
-        Ok(None)
     }
 }
