@@ -346,7 +346,7 @@ async fn who_hangs_past_its_lease_and_comes_back_writes_nothing() {
         FROM attempt";
     assert_eq!(
         site.sql(tries),
-        "accepted asked",
+        "unsure,accepted asked",
         "it was read back, not sent again"
     );
 
@@ -365,7 +365,7 @@ async fn who_hangs_past_its_lease_and_comes_back_writes_nothing() {
     .await;
     assert_eq!(
         site.sql(tries),
-        "accepted asked,accepted",
+        "unsure,accepted asked,accepted",
         "its report was refused"
     );
     assert_eq!(
