@@ -368,7 +368,7 @@ impl Acceptor {
             confirms: arrival.confirms.clone(),
             crosswalk: arrival.crosswalk.clone(),
             given: given.clone(),
-            ..admission(work, &dispatched)
+            ..admission(work, dispatched)
         };
         Ok(Some(match store.admit(admission).await? {
             Admitted::Stored => Accepted::New(given),
@@ -430,13 +430,13 @@ impl Acceptor {
 }
 
 /// The admission that writes what was decided, and nothing else.
-pub(super) fn admission(work: &Work<'_>, dispatched: &Dispatched) -> Admission {
+pub(super) fn admission(work: &Work<'_>, dispatched: Dispatched) -> Admission {
     Admission {
-        seen: dispatched.seen.clone(),
-        transitions: dispatched.transitions.clone(),
-        jobs: dispatched.jobs.clone(),
-        denials: dispatched.denials.clone(),
-        holds: dispatched.holds.clone(),
+        seen: dispatched.seen,
+        transitions: dispatched.transitions,
+        jobs: dispatched.jobs,
+        denials: dispatched.denials,
+        holds: dispatched.holds,
         ..blank(&work.tenant.id, &work.version, work.now)
     }
 }

@@ -72,13 +72,14 @@ impl Acceptor {
                 if !dispatched.denials.is_empty() {
                     break; // denied again: the denial stands
                 }
+                let jobs = dispatched.jobs.len();
                 let admission = Admission {
                     head: Some(head.record.version),
                     denials_settled: vec![denial.partner.clone()],
-                    ..admission(&work, &dispatched)
+                    ..admission(&work, dispatched)
                 };
                 if store.admit(admission).await? != Admitted::Moved {
-                    made += dispatched.jobs.len();
+                    made += jobs;
                     break;
                 }
             }

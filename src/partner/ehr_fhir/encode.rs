@@ -6,9 +6,12 @@
 //! things may differ from the checked resource, both declared in our profiles: the notice of
 //! 42 CFR 2.32 as an extension, and, for a cancel, content left out.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
 
 use crate::issue::Issue;
 use crate::partner::ehr_fhir::config::{Config, Patients};
@@ -151,18 +154,13 @@ fn patient(config: Language<'_>, out: &Outgoing<'_>, effects: &[NewEffect]) -> O
 fn one(config: Language<'_>, out: &Outgoing<'_>, resource: &Value, retract: bool) -> NewEffect {
     let resource_type = kind_of(resource).to_owned();
     let is_patient = resource_type == "Patient";
-    let mut body = resource.clone();
-    if out.purpose == Purpose::Cancel {
-        least(&mut body);
-    }
-    let our_id = theirs_to_give(&mut body);
+    let our_id = resource["id"].as_str().unwrap_or_default().to_owned();
+    let notice = out.notice.filter(|_| !is_patient);
+    let body = altered(resource, out.purpose == Purpose::Cancel, notice);
     let find = find(config, out.env, &body);
-    if let Some(notice) = out.notice.filter(|_| !is_patient) {
-        add_notice(&mut body, notice);
-    }
     let mut holes = Vec::new();
     find_holes(&body, Step::Root, &mut holes);
-    let bytes = serde_json::to_vec(&body).unwrap_or_default();
+    let bytes = serde_json::to_vec(&Ours(&body)).unwrap_or_default();
     let linked_only = is_patient && config.patients != Patients::Created;
     NewEffect {
         kind: match (retract, linked_only) {
@@ -182,21 +180,46 @@ fn one(config: Language<'_>, out: &Outgoing<'_>, resource: &Value, retract: bool
     }
 }
 
-/// Takes out what the EHR gives a resource itself; gives our id.
-fn theirs_to_give(body: &mut Value) -> String {
-    let Some(fields) = body.as_object_mut() else {
-        return String::new();
-    };
-    let id = fields.shift_remove("id");
-    if let Some(meta) = fields.get_mut("meta").and_then(Value::as_object_mut) {
-        meta.shift_remove("versionId");
-        meta.shift_remove("lastUpdated");
-        if meta.is_empty() {
-            fields.shift_remove("meta");
-        }
+/// The resource with less or more in it than was checked, where that is declared; most are as they are.
+fn altered<'r>(resource: &'r Value, cancel: bool, notice: Option<&str>) -> Cow<'r, Value> {
+    if !cancel && notice.is_none() {
+        return Cow::Borrowed(resource);
     }
-    id.and_then(|id| id.as_str().map(str::to_owned))
-        .unwrap_or_default()
+    let mut body = resource.clone();
+    if cancel {
+        least(&mut body);
+    }
+    if let Some(notice) = notice {
+        add_notice(&mut body, notice);
+    }
+    Cow::Owned(body)
+}
+
+/// A resource, written without what the EHR gives it itself: `id`, `meta.versionId`, `meta.lastUpdated`.
+struct Ours<'r>(&'r Value);
+
+impl Serialize for Ours<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut out = serializer.serialize_map(None)?;
+        for (name, value) in self.0.as_object().into_iter().flatten() {
+            match (name.as_str(), value) {
+                ("id", _) => {}
+                ("meta", Value::Object(meta)) => {
+                    let given = |name: &str| matches!(name, "versionId" | "lastUpdated");
+                    let own: Map<String, Value> = meta
+                        .iter()
+                        .filter(|(name, _)| !given(name))
+                        .map(|(name, value)| (name.clone(), value.clone()))
+                        .collect();
+                    if !own.is_empty() {
+                        out.serialize_entry(name, &own)?;
+                    }
+                }
+                _ => out.serialize_entry(name, value)?,
+            }
+        }
+        out.end()
+    }
 }
 
 /// How the EHR's copy is found again: by our identifier; a type without one by what it speaks about.
