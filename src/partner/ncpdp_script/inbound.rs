@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::issue::Issue;
 use crate::partner::ncpdp_script::envelope::{self, Header, Message, Party};
+use crate::partner::ncpdp_script::writer::in_line;
 use crate::partner::ncpdp_script::{cancel_rx_response, error, rx_fill, status, verify};
 use crate::record::Kind;
 use crate::record::order_event::{EventKind, EventSource};
@@ -129,10 +130,12 @@ pub fn reply(received: &RawReceipt<'_>) -> Reply {
         qualifier: qualifier.to_owned(),
         id: "unknown".to_owned(),
     };
-    let fits = |id: &&str| id.chars().count() <= 35;
+    // What is said again is what can be: short enough, and characters that XML has.
+    let says = |text: &str, most: usize| text.chars().count() <= most && text.chars().all(in_line);
+    let fits = |id: &&str| says(id, 35);
     let party = |found: Option<Party>, qualifier: &str| {
         found
-            .filter(|p| p.id.chars().count() <= 80)
+            .filter(|p| says(&p.id, 80) && says(&p.qualifier, 80))
             .unwrap_or_else(|| nobody(qualifier))
     };
     let header = Header {

@@ -74,7 +74,7 @@ impl Form {
 }
 
 /// Whether XML 1.0 may hold it and a label can print it on one line.
-fn in_line(c: char) -> bool {
+pub(super) fn in_line(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{FFFE}' | '\u{FFFF}')
 }
 

@@ -201,6 +201,31 @@ fn repeats_are_known_by_sender_and_message_id_and_answers_have_the_right_ids() {
     }
 }
 
+/// A character that XML has not, anywhere in a message: nothing of it is said again.
+#[test]
+fn what_xml_cannot_say_is_not_said_again() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/fixtures/dispense/partial/script.xml"
+    );
+    let whole = std::fs::read(path).expect("a fixture");
+    let partner = partner("url = \"https://pharmacy.example/script\"");
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes.insert(at, 0);
+        let sender_id = partner.envelope("", &bytes).sender_id;
+        let reply = partner.reply(&RawReceipt {
+            id: "RAW1",
+            sender_id: sender_id.as_deref(),
+            message: &MessageId::new("01KAJ8Z2Q0M4T6V8X0Y9"),
+            now: NOW,
+            parked: true,
+            bytes: &bytes,
+        });
+        assert!(super::super::xml::read(&reply.body).is_ok(), "{at}");
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
 
