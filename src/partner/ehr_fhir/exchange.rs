@@ -117,6 +117,10 @@ impl Exchange<'_> {
         let mut matches = self.search().await.map_err(unwritten)?;
         match (matches.len(), matches.pop()) {
             (1, Some(copy)) => Ok(found(copy.remote)),
+            // Nothing of somebody who is not there has to be taken back; the copy is looked for all the same.
+            (0, _) if self.delivery.job.purpose == Purpose::Cancel => {
+                Ok(Answer::new(Verdict::Accepted, Reason::NothingThere))
+            }
             (0, _) if what.payload.is_some() => {
                 let heard = self.post(&self.body()?).await?;
                 match heard.status {
@@ -130,13 +134,13 @@ impl Exchange<'_> {
         }
     }
 
-    /// A cancel of what may be there, but has no row: nothing is made that was not there.
+    /// A cancel of what may be there, but has no row: nothing is made that was not there. Where there is
+    /// nothing, it needs no name for the patient either, who may never have been made there.
     async fn take_back(&self) -> Result<Answer, Answer> {
-        let body = self.body()?;
         let mut matches = self.search().await.map_err(unwritten)?;
         match (matches.len(), matches.pop()) {
             (0, _) => Ok(Answer::new(Verdict::Accepted, Reason::NothingThere)),
-            (1, Some(copy)) => self.settle(&body, copy).await,
+            (1, Some(copy)) => self.settle(&self.body()?, copy).await,
             _ => Err(Answer::new(Verdict::Refused, Reason::SeveralMatches)),
         }
     }

@@ -231,9 +231,11 @@ impl Attempt<'_> {
             if hash != payload.hash {
                 return Some(Hold::Settle(State::Parked, Reason::Integrity, false));
             }
-            let missing = payload.holes.iter().any(|h| {
-                h.required() && !rows.contains_key(&(h.resource_type.clone(), h.our_id.clone()))
-            });
+            // A cancel looks for its copy first: what is not there needs no name for its patient.
+            let missing = self.job.purpose != Purpose::Cancel
+                && payload.holes.iter().any(|h| {
+                    h.required() && !rows.contains_key(&(h.resource_type.clone(), h.our_id.clone()))
+                });
             if missing {
                 return Some(Hold::Settle(State::Parked, Reason::PatientUnknown, false));
             }

@@ -159,15 +159,15 @@ impl Ehr {
         let record = request.header("gateway-record").unwrap_or_default();
         let (name, by) = record.rsplit_once('/').unwrap_or((record, "0"));
         let by: u64 = by.parse().unwrap_or(0);
-        let newest = self.newest.entry(name.to_owned()).or_default();
-        if by < *newest {
-            let (who, newest) = (self.name, *newest);
-            watch.fail(format!(
-                "{who}: version {by} of {name} took effect after version {newest}"
-            ));
-        }
         // A patient that was made for a record's sake is nothing of the record.
         if kind != "Patient" || name.starts_with("client/") {
+            let newest = self.newest.entry(name.to_owned()).or_default();
+            if by < *newest {
+                let (who, newest) = (self.name, *newest);
+                watch.fail(format!(
+                    "{who}: version {by} of {name} took effect after version {newest}"
+                ));
+            }
             *newest = (*newest).max(by);
         }
         watch.effect_of(self.name, name, by);

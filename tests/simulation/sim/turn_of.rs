@@ -28,20 +28,29 @@ pub(crate) fn out_of_turn(
     ))? {
         return Ok(Some("another of its lane is in flight"));
     }
-    // In a patient's line what is unclear goes before a cancel of its own chain only.
+    // In a patient's line what is unclear goes before a cancel of its own chain only, and such a cancel is
+    // passed by those of other chains as well.
     let before = format!(
         "SELECT count(*) {lane} AND {stands} AND ({}, o.seq) < ({}, j.seq)
-           AND NOT ({} = 1 AND j.purpose = 'cancel' AND o.chain <> j.chain)",
+           AND NOT (j.purpose = 'cancel' AND o.chain <> j.chain AND ({} = 1 OR (o.purpose = 'cancel'
+             AND EXISTS (SELECT 1 FROM job u WHERE u.partner = o.partner AND u.lane = o.lane
+               AND u.chain = o.chain AND {} = 1 AND u.state IN ('waiting', 'asking', 'sending') AND u.held = 0))))",
         place("o."),
         place("j."),
-        place("o.")
+        place("o."),
+        place("u.")
     );
     if !none(&before)? {
         return Ok(Some("it is not the head of its lane"));
     }
-    let drained = "SELECT count(*) FROM job j JOIN partner p ON p.partner = j.partner
-        WHERE j.id = ?1 AND j.seq > p.drain AND (j.succeeds IS NULL OR j.succeeds > p.drain)";
-    if !none(drained)? {
+    // What stands in front of something older goes all the same: else that would never go.
+    let drained = format!(
+        "SELECT count(*) FROM job j JOIN partner p ON p.partner = j.partner
+         WHERE j.id = ?1 AND j.seq > p.drain AND (j.succeeds IS NULL OR j.succeeds > p.drain)
+           AND NOT EXISTS (SELECT 1 FROM job o WHERE o.partner = j.partner AND o.lane = j.lane
+             AND o.seq <> j.seq AND (o.seq <= p.drain OR o.succeeds <= p.drain) AND {stands})"
+    );
+    if !none(&drained)? {
         return Ok(Some("its partner is drained, and it came later"));
     }
     if job.purpose == Purpose::Cancel || job.state == State::Asking {

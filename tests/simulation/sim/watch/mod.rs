@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use fhir_gateway::clock::Time;
 use fhir_gateway::sync::job::{Claimed, Purpose, State};
-use fhir_gateway::sync::ports::{Act, Admission, Admitted, Report, Reported};
+use fhir_gateway::sync::ports::{Act, Admission, Admitted, Report, Reported, Settle};
+use fhir_gateway::sync::reason::Reason;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::network::Request;
@@ -297,7 +298,10 @@ impl Watch {
         if after.done < before.done || after.done > before.done + done {
             inner.fail("invariant 3: an effect's outcome is not what was reported".to_owned());
         }
+        // Somebody found the patient meanwhile: then nothing parks for want of one.
+        let found = |s: &Settle| s.reason == Reason::PatientUnknown && after.state == "waiting";
         match &r.settle {
+            Some(s) if found(s) && after.lease.is_none() => {}
             Some(s) if s.state.as_str() != after.state || after.lease.is_some() => {
                 inner.fail("invariant 3: a job is not where its report put it".to_owned());
             }
@@ -439,7 +443,7 @@ impl Inner {
                    || ': ' || state || iif(reason IS NULL, '', ' (' || reason || ')')
                    || iif(unsure, ', unclear', '') || ', reach ' || reach
                    || iif(lease_until IS NULL, '', ', leased')
-                   || (SELECT ', effects done ' || sum(done) || ' of ' || count(*) FROM effect e
+                   || (SELECT ', effects done ' || ifnull(sum(done), 0) || ' of ' || count(*) FROM effect e
                        WHERE e.job = j.seq)
                  FROM job j ORDER BY seq",
             )?
