@@ -133,6 +133,17 @@ impl Reach {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LaneKey(pub String);
 
+impl LaneKey {
+    /// The line of a new job, by its partner's `order` as it is now.
+    #[must_use]
+    pub fn of(chain: &Chain, client: Option<&str>, by_patient: bool) -> Self {
+        match client.filter(|_| by_patient) {
+            Some(client) => LaneKey(format!("patient/{client}")),
+            None => LaneKey(chain.0.clone()),
+        }
+    }
+}
+
 /// What a record, its versions and all that cancels, renews, replaces or answers it have in common:
 /// `kind/id` of the record that began it (a relay: `other/partner/type/id`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

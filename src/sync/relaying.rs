@@ -411,10 +411,7 @@ fn job(
     Ok(NewJob {
         id: JobId::fresh(carried.now),
         partner: facts.id.clone(),
-        lane: match carried.client.filter(|_| facts.order_by_patient) {
-            Some(client) => LaneKey(format!("patient/{client}")),
-            None => LaneKey(chain.0.clone()),
-        },
+        lane: LaneKey::of(&chain, carried.client, facts.order_by_patient),
         chain,
         purpose: planned.purpose,
         state: planned.state,

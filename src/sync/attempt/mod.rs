@@ -181,19 +181,15 @@ impl Attempt<'_> {
             return self.nothing_to_send(not_needed).await;
         };
         let last = !self.job.effects.iter().any(|e| !e.done && e.n > effect.n);
-        if !self.member.partner.can_ask(&effect.what) {
+        // To ask by the same message is to send it: not past its last send (contracts section 7), and only
+        // where the gate lets it go, for that is a disclosure, which a read is not (section 4).
+        let sends = effect.what.find == Find::SameMessage;
+        if !self.member.partner.can_ask(&effect.what) || (sends && self.is_past()) {
             self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
                 .await?;
             return Ok(());
         }
-        // Sending the same message again is a disclosure; a read is not (contracts section 4).
-        if effect.what.find == Find::SameMessage {
-            // Nor is it sent past its last send, whatever became of it before (contracts section 7).
-            if self.is_past() {
-                self.settle(State::Parked, Reason::Unclear, true, Reach::Maybe)
-                    .await?;
-                return Ok(());
-            }
+        if sends {
             let hold = match self.look().await? {
                 None => self.ready(effect, &rows),
                 held => held,

@@ -146,7 +146,8 @@ impl Attempt<'_> {
         Ok(jobs)
     }
 
-    /// The patient has a row now: what was parked for want of one goes on, all of it together.
+    /// The patient has a row now: what they sent about them, and was kept for want of one, goes on. Parked
+    /// jobs went in the report's own transaction.
     pub(super) async fn patient_found(
         &self,
         effect: &Effect,

@@ -219,7 +219,11 @@ impl One<'_> {
             made.push(NewJob {
                 id: JobId::fresh(self.fresh.now),
                 partner: facts.id.clone(),
-                lane: self.lane(facts.order_by_patient),
+                lane: LaneKey::of(
+                    self.fresh.chain,
+                    self.fresh.loaded.client.as_deref(),
+                    facts.order_by_patient,
+                ),
                 chain: self.fresh.chain.clone(),
                 purpose: planned.purpose,
                 state: if parks.is_some() {
@@ -371,13 +375,6 @@ impl One<'_> {
             message,
             until: self.fresh.now.plus(self.house.settings.cancel_silence),
         })
-    }
-
-    fn lane(&self, by_patient: bool) -> LaneKey {
-        match (&self.fresh.loaded.client, by_patient) {
-            (Some(client), true) => LaneKey(format!("patient/{client}")),
-            _ => LaneKey(self.fresh.chain.0.clone()),
-        }
     }
 
     /// What keeps a job that would wait to be sent.

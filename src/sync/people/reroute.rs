@@ -93,10 +93,11 @@ pub async fn reroute(
     job.priority = whole.priority;
     job.partner = to.clone();
     let facts = member.partner.facts();
-    job.lane = match (&whole.client, facts.order_by_patient) {
-        (Some(client), true) => LaneKey(format!("patient/{client}")),
-        _ => LaneKey(whole.chain.0.clone()),
-    };
+    job.lane = LaneKey::of(
+        &whole.chain,
+        whole.client.as_deref(),
+        facts.order_by_patient,
+    );
     let id = job.id.clone();
     let stand_in = StandIn {
         to: source,
