@@ -1,5 +1,7 @@
 //! A worker's report, pauses, probes, rescue: the calls (sql/work.sql does them).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::locks::Wish;
@@ -68,6 +70,30 @@ pub(super) fn pause(tenant: &TenantId, partner: &PartnerId, pause: Option<(Time,
             Box::new(pause.map(|p| p.1.as_str())),
         ],
     )
+}
+
+/// The call that takes a probe that is due.
+pub(super) fn take_probe(
+    tenant: &TenantId,
+    partner: &PartnerId,
+    now: Time,
+    lease: Duration,
+    by_caller: bool,
+) -> Work {
+    // Taken, perhaps, and not known: it comes again when that has run out.
+    Work::new(
+        "SELECT probe_take($1, $2, $3, $4, $5)",
+        Wish::default().partner(tenant, partner),
+        vec![
+            Box::new(tenant.as_str().to_owned()),
+            Box::new(partner.as_str().to_owned()),
+            Box::new(now.micros()),
+            Box::new(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)),
+            Box::new(by_caller),
+        ],
+    )
+    .once()
+    .quiet()
 }
 
 /// The call that notes what a probe found.

@@ -339,12 +339,28 @@ impl Store for Postgres {
         Ok(due.flatten())
     }
 
-    async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
-        const SQL: &str = "SELECT tenant, partner FROM partner WHERE paused_until <= $1";
-        self.read("probes_due", SQL, &[&now.micros()], |r| {
-            Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?)))
-        })
-        .await
+    async fn take_probes(
+        &self,
+        now: Time,
+        lease: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        const OPERATION: &str = "take_probes";
+        // Hardly ever is one due: then nobody's lock is taken.
+        const SQL: &str = "SELECT tenant, partner FROM partner WHERE paused_until <= $1
+           AND coalesce(probing, 0) < lease_clock($1, $2)";
+        let due = self
+            .read(OPERATION, SQL, &[&now.micros(), &self.by_caller], |r| {
+                Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?)))
+            })
+            .await?;
+        let mut taken = Vec::new();
+        for (tenant, partner) in due {
+            let work = report::take_probe(&tenant, &partner, now, lease, self.by_caller);
+            if self.write_one(OPERATION, work, |r| get(r, 0)).await? {
+                taken.push((tenant, partner));
+            }
+        }
+        Ok(taken)
     }
 
     async fn probed(

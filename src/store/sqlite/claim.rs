@@ -12,13 +12,14 @@ use crate::ids::{JobId, MessageId, PartnerId, TenantId};
 use crate::sync::job::{Chain, Claimed, State, VersionRef};
 use crate::sync::ports::ClaimRequest;
 
-/// Claims what is due, by priority and age, as far as there is room.
+/// Claims what is due, by priority and age, as far as there is room, under leases until then.
 pub(super) fn claim(
     connection: &Connection,
     request: &ClaimRequest,
+    until: Time,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let now = request.now.micros();
-    let until = request.now.plus(request.lease).micros();
+    let until = until.micros();
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
         if paused(connection, tenant, partner)? && !fault::mutant(Mutant::BreakerIgnored) {
