@@ -146,7 +146,7 @@ impl Postgres {
                 OPERATION,
                 "SELECT DISTINCT tenant, partner FROM count",
                 &[],
-                |r| Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?))),
+                rows::member,
             )
             .await?;
         let mut marked = Restored::default();

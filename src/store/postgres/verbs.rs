@@ -304,7 +304,7 @@ impl Store for Postgres {
                 OPERATION,
                 "SELECT tenant, partner FROM rescuable($1, $2)",
                 which,
-                |r| Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?))),
+                rows::member,
             )
             .await?;
         let mut lost = 0;
@@ -346,12 +346,9 @@ impl Store for Postgres {
     ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
         const OPERATION: &str = "take_probes";
         // Hardly ever is one due: then nobody's lock is taken.
-        const SQL: &str = "SELECT tenant, partner FROM partner WHERE paused_until <= $1
-           AND coalesce(probing, 0) < lease_clock($1, $2)";
+        let which: Params<'_> = &[&now.micros(), &self.by_caller];
         let due = self
-            .read(OPERATION, SQL, &[&now.micros(), &self.by_caller], |r| {
-                Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?)))
-            })
+            .read(OPERATION, report::PROBES, which, rows::member)
             .await?;
         let mut taken = Vec::new();
         for (tenant, partner) in due {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, PROBES];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, SIXTH];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -228,8 +228,10 @@ UPDATE lane AS b SET mode = 4 WHERE makes IS NOT NULL AND mode = 0
     AND (l.mode = 1 OR j.state = 'asking' OR ifnull(l.succeeds, l.head) < ifnull(b.succeeds, b.head)));
 ";
 
-/// One probe at a time.
-const PROBES: &str = "
+/// Several effects in one request; one probe at a time.
+const SIXTH: &str = "
+-- together: how many effects went in the one request, `effect` being the first of them.
+ALTER TABLE attempt ADD COLUMN together INTEGER NOT NULL DEFAULT 1;
 -- probing: until when somebody has the asking in hand whether the partner is there.
 ALTER TABLE partner ADD COLUMN probing INTEGER;
 ";
