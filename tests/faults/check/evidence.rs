@@ -136,6 +136,8 @@ pub(crate) enum Wrong {
     Disordered,
     /// Something that was not accepted arrived.
     Undue,
+    /// A partner was asked something that makes no sense to it.
+    Senseless,
     /// Counters and rows differ; a row without its job; a lane with another head.
     Miscounted,
     /// More attempts than the schedule has, or sooner than the partner asked.

@@ -62,6 +62,7 @@ pub(crate) fn check(evidence: &Evidence) -> Found {
         arrived(evidence, book, &jobs, &mut found);
         once(book, &mut found);
         due(evidence, book, &jobs, &mut found);
+        sensible(book, &mut found);
         in_order(book, &jobs, &mut found);
         patient(evidence, book, &jobs, &mut found);
     }
@@ -310,6 +311,16 @@ fn due(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
             let says = format!("{} got {what:?}, which nobody accepted", book.partner);
             found.add(Wrong::Undue, says);
         }
+    }
+}
+
+/// No partner says 400 or 405 here unless it was asked badly; a transaction that is would go unseen otherwise,
+/// because what is refused as a whole is sent again in parts.
+fn sensible(book: &Book, found: &mut Found) {
+    for line in book.lines.iter().filter(|l| matches!(l.status, 400 | 405)) {
+        let (partner, status) = (&book.partner, line.status);
+        let says = format!("{partner} answered {status} to {:?}", line.record);
+        found.add(Wrong::Senseless, says);
     }
 }
 
