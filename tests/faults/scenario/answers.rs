@@ -102,7 +102,7 @@ pub(crate) async fn bad(run: Run) -> Outcome {
         }
     }
     traffic.stop().await;
-    Run::had_transactions(&stage, &mut found);
+    Run::had_transactions(&mut stage, &mut found);
     stage.finish(run.rest(), found).await
 }
 

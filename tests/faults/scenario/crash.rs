@@ -29,7 +29,7 @@ pub(crate) async fn kills(run: Run) -> Outcome {
     }
     traffic.stop().await;
     let mut found = Found::default();
-    Run::had_transactions(&stage, &mut found);
+    Run::had_transactions(&mut stage, &mut found);
     stage.finish(run.rest(), found).await
 }
 
@@ -77,7 +77,7 @@ pub(crate) async fn places(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    Run::had_transactions(&stage, &mut found);
+    Run::had_transactions(&mut stage, &mut found);
     stage.finish(run.rest(), found).await
 }
 

@@ -45,8 +45,11 @@ impl Run {
     }
 
     /// What is about transactions, too, says nothing of them where there were hardly any.
-    fn had_transactions(stage: &Stage, found: &mut Found) {
-        let had = stage.transactions();
+    fn had_transactions(stage: &mut Stage, found: &mut Found) {
+        let (had, unheard) = stage.transactions();
+        stage.note(format!(
+            "{unheard} transactions took effect, and were answered badly"
+        ));
         if had < TRANSACTIONS_MIN {
             let says = format!("only {had} transactions took effect");
             found.add(Wrong::Held, says);

@@ -232,10 +232,12 @@ impl Stage {
         log.lines().skip(from).collect::<Vec<_>>().join("\n")
     }
 
-    /// Requests so far by which several things took effect at once.
-    pub(crate) fn transactions(&self) -> usize {
-        let several = |p: &Partner| p.book().iter().filter(|l| l.took.len() > 1).count();
-        self.partners.iter().map(several).sum()
+    /// Requests so far by which several things took effect at once, and how many of them had no answer that
+    /// says so.
+    pub(crate) fn transactions(&self) -> (usize, usize) {
+        let books: Vec<_> = self.partners.iter().map(Partner::book).collect();
+        let all = || books.iter().flatten().filter(|l| l.took.len() > 1);
+        (all().count(), all().filter(|l| l.status != 200).count())
     }
 
     /// Remembers a figure.
@@ -410,7 +412,7 @@ impl Stage {
             faults: self.faults
                 + self.kills
                 + self.partners.iter().map(Partner::faults).sum::<u64>(),
-            transactions: self.transactions() as u64,
+            transactions: self.transactions().0 as u64,
             rss_mb,
             notes: std::mem::take(&mut self.notes),
         }
