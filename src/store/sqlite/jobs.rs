@@ -1,14 +1,12 @@
 //! Jobs: made, moved, confirmed. Every change of a job's state goes through [`go`], which keeps what
-//! hangs on it: rank, counters, lanes, holds, those who waited.
+//! hangs on it: rank, counters, lanes, holds, those who waited. Only a claim has a shorter way of its own.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::counts;
-use super::effects;
 use super::lanes::{self, Lane, Standing};
-use super::makers;
 use super::rows::{self, int};
 use super::versions::total;
+use super::{counts, effects, held_back, makers};
 use crate::sync::job::{NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
 
@@ -137,8 +135,6 @@ pub(super) struct Move<'a> {
     pub(super) reach: Option<Reach>,
     /// Whether what it awaited does not matter any more.
     pub(super) frees: bool,
-    /// Until when and by whom it is leased from now on.
-    pub(super) lease: Option<(i64, &'a str)>,
     pub(super) now: i64,
 }
 
@@ -152,7 +148,6 @@ impl<'a> Move<'a> {
             unsure: None,
             reach: None,
             frees: false,
-            lease: None,
             now,
         }
     }
@@ -198,20 +193,18 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         held: to.held,
         awaits,
         unsure: to.unsure.unwrap_or(place.unsure),
-        leased: to.lease.is_some(),
+        leased: false,
         holds_lane: place.holds_lane,
     });
     connection
         .prepare_cached(
             "UPDATE job SET state = ?2, rank = ?3,
                reason = CASE WHEN ?4 IS NULL THEN reason ELSE nullif(?4, '') END,
-               due = ifnull(?5, due), held = ?6, lease_until = ?7, worker = ?8, settled = ?9,
-               unsure = ifnull(?10, unsure), reach = ifnull(?11, reach),
-               awaits = CASE WHEN ?12 THEN awaits END,
-               awaits_until = CASE WHEN ?12 THEN awaits_until END,
-               token = token + 1,
-               seen_rows = CASE WHEN ?7 IS NULL THEN seen_rows
-                 ELSE (SELECT ifnull(max(rowid), 0) FROM version) END
+               due = ifnull(?5, due), held = ?6, lease_until = NULL, worker = NULL, settled = ?7,
+               unsure = ifnull(?8, unsure), reach = ifnull(?9, reach),
+               awaits = CASE WHEN ?10 THEN awaits END,
+               awaits_until = CASE WHEN ?10 THEN awaits_until END,
+               token = token + 1
              WHERE seq = ?1",
         )?
         .execute(params![
@@ -221,8 +214,6 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             to.reason,
             to.due,
             to.held,
-            to.lease.map(|l| l.0),
-            to.lease.map(|l| l.1),
             (!to.to.is_open()).then_some(to.now),
             to.unsure,
             to.reach.map(Reach::as_str),
@@ -238,9 +229,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             .execute(params![place.tenant, place.seq])?;
     }
     let by = i64::from(rank.is_some()) - i64::from(place.stands);
-    if to.lease.is_none() || !lanes::leased(connection, place.lane(), place.seq)? {
-        lanes::refresh(connection, place.lane(), by, to.now)?;
-    }
+    lanes::refresh(connection, place.lane(), by, to.now)?;
     let mut others = Vec::new();
     if place.on_its_way() != (to.to.is_open() && !to.held) {
         others = lanes::needing(
@@ -274,7 +263,7 @@ fn merges_look_again(
     client: Option<&str>,
     now: i64,
 ) -> rusqlite::Result<()> {
-    if lanes::matters_to_merges(connection, lane, client)? {
+    if held_back::matters_to_merges(connection, lane, client)? {
         lanes::refresh_held(connection, lane.tenant, lane.partner, now)?;
     }
     Ok(())
