@@ -331,7 +331,7 @@ fn sheet(job: &Value) -> String {
             "attempts",
             "tries",
             &[
-                "started", "effect", "asked", "took_ms", "verdict", "reason", "status",
+                "started", "effect", "together", "asked", "took_ms", "verdict", "reason", "status",
             ][..],
         ),
         ("acts", "acts", &["at", "what", "who", "why"][..]),

@@ -164,6 +164,7 @@ kind = "ehr-fhir"
 url = "{ehr}"
 patients = "created"
 create = "conditional"
+transaction_entries_max = 50
 timeout_ms = 2000
 
 [[partners]]

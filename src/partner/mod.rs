@@ -83,6 +83,7 @@ impl Common {
             style,
             order_by_patient: self.order_by_patient,
             concurrency_max: self.concurrency_max,
+            together_max: 1,
             told_of_merges,
             timeout_ms: self.timeout_ms,
         }

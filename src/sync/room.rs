@@ -67,6 +67,8 @@ struct Inner {
     counted: Duration,
     /// When places were last closed.
     closed: Option<Duration>,
+    /// Until when it asked to be left alone.
+    away: Duration,
 }
 
 impl Room {
@@ -82,6 +84,7 @@ impl Room {
                 tokens: pace.burst as f64,
                 counted: Duration::ZERO,
                 closed: None,
+                away: Duration::ZERO,
             }),
             freed,
         }
@@ -141,6 +144,18 @@ impl Room {
     /// A request goes.
     pub fn sends(&self) {
         self.lock().tokens -= 1.0;
+    }
+
+    /// It asked to be left alone until then, by the monotonic clock.
+    pub fn stay_away(&self, until: Duration) {
+        let mut inner = self.lock();
+        inner.away = inner.away.max(until);
+    }
+
+    /// Whether it asked to be left alone: a job of several requests makes no more of them.
+    #[must_use]
+    pub fn is_left_alone(&self, now: Duration) -> bool {
+        now < self.lock().away
     }
 
     /// What it answered.

@@ -289,6 +289,7 @@ impl Worker {
             doors: &self.inbound,
             lease_ends,
             seat: Mutex::new(seat),
+            since: Mutex::default(),
         };
         if let Err(error) = attempt.run().await {
             tracing::warn!(job = %job.id, %error, reason = Reason::LeaseLost.as_str(),

@@ -41,3 +41,4 @@ mod simulation;
 mod source;
 mod support;
 mod tenants;
+mod transaction;

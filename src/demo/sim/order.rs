@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The newest version of each record that took effect.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Order {
     newest: HashMap<String, u64>,
     violations: u64,

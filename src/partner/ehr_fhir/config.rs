@@ -22,6 +22,10 @@ patients = "searched"
 #patient_system = "urn:oid:2.16.840.1.113883.3.0"
 # "search-first": a search right before each create; "conditional": it honours If-None-Exist.
 create = "search-first"
+# Resources of one message that go in one request, a FHIR transaction, at most: all of them or none. 0: each
+# goes by itself. Needs create = "conditional", because only what a repeat would not double goes so; what it
+# refuses as a whole goes one by one after that.
+transaction_entries_max = 0
 # Whether it keeps versions and honours If-Match.
 if_match = true
 # When its copy changed since we wrote it: "overwrite" writes ours over the version just read (the clinic
@@ -85,6 +89,8 @@ pub struct Config {
     pub patient_ids: HashMap<String, String>,
     /// Creating.
     pub create: Create,
+    /// Resources in one transaction, at most; 0: it takes none.
+    pub transaction_entries_max: usize,
     /// Whether it keeps versions.
     pub if_match: bool,
     /// Their changes.
@@ -143,6 +149,13 @@ impl Config {
                 ],
                 Create::SearchFirst,
             ),
+            transaction_entries_max: usize::try_from(s.number(
+                "transaction_entries_max",
+                0,
+                0,
+                1000,
+            ))
+            .unwrap_or(0),
             if_match: s.flag("if_match", true),
             on_change: s.one_of(
                 "on_change",
@@ -155,6 +168,12 @@ impl Config {
         };
         if config.patients == Patients::Configured && config.patient_ids.is_empty() {
             s.fault("patient_ids", "is missing for patients = \"configured\"");
+        }
+        if config.transaction_entries_max > 0 && config.create != Create::Conditional {
+            s.fault(
+                "transaction_entries_max",
+                "needs create = \"conditional\": what a repeat would double does not go in a transaction",
+            );
         }
         s.finish(config)
     }

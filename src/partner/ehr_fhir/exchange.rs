@@ -275,7 +275,8 @@ impl Exchange<'_> {
         }
     }
 
-    fn query(&self) -> Option<String> {
+    /// The query that finds the effect's own resource.
+    pub fn query(&self) -> Option<String> {
         query(&self.delivery.effect.what.find, self.delivery.rows)
     }
 
@@ -358,7 +359,8 @@ impl Exchange<'_> {
         self.send(ask).await
     }
 
-    fn write<'b>(&self, method: Method, url: Url, body: Vec<u8>) -> Ask<'b> {
+    /// A request that writes.
+    pub fn write<'b>(&self, method: Method, url: Url, body: Vec<u8>) -> Ask<'b> {
         let job = self.delivery.job;
         let mut ask = Ask {
             method,
@@ -385,7 +387,8 @@ impl Exchange<'_> {
         ask.headers.push(("x-request-id", id));
     }
 
-    async fn send(&self, ask: Ask<'_>) -> Result<Heard, Answer> {
+    /// Sends a request that writes.
+    pub async fn send(&self, ask: Ask<'_>) -> Result<Heard, Answer> {
         self.wrote.store(true, Ordering::Relaxed);
         self.ehr.http.send(ask, self.delivery.now).await
     }

@@ -1,6 +1,8 @@
 //! Fills a payload's holes from the crosswalk, and tells whether what an EHR keeps is what we sent.
 //! Pure; must change nothing but references and `id`.
 
+use std::collections::HashMap;
+
 use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
@@ -30,33 +32,55 @@ impl Body {
     }
 }
 
+/// Names by (type, our id) that hold within one transaction only: the `fullUrl` of what it creates.
+pub type Within = HashMap<(String, String), String>;
+
+/// What holes are filled with.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// What the partner calls things.
+    pub rows: &'a Rows,
+    /// What else goes in the same transaction.
+    pub within: Option<&'a Within>,
+}
+
+impl<'a> From<&'a Rows> for Names<'a> {
+    fn from(rows: &'a Rows) -> Self {
+        Names { rows, within: None }
+    }
+}
+
+impl Names<'_> {
+    /// The literal reference to what a hole names; `None`: the partner does not know it.
+    fn literal(self, hole: &Hole) -> Option<String> {
+        let name = (hole.resource_type.clone(), hole.our_id.clone());
+        match self.rows.get(&name) {
+            Some((id, _)) => Some(format!("{}/{id}", hole.resource_type)),
+            None => self.within?.get(&name).cloned(),
+        }
+    }
+}
+
 /// The body to send: each hole filled with their id, or left as a logical reference.
 ///
 /// # Errors
 /// The patient that has no row: its reference never degrades. Or a payload that is none any more.
-pub fn fill(payload: &Payload, rows: &Rows) -> Result<Body, Unfilled> {
-    if payload
-        .holes
-        .iter()
-        .any(|h| h.required() && their(h, rows).is_none())
-    {
+pub fn fill<'a>(payload: &Payload, names: impl Into<Names<'a>>) -> Result<Body, Unfilled> {
+    let names = names.into();
+    let unknown = |h: &Hole| h.required() && names.literal(h).is_none();
+    if payload.holes.iter().any(unknown) {
         return Err(Unfilled::Patient);
     }
-    match spliced(payload, rows) {
+    match spliced(payload, names) {
         Some(bytes) => Ok(Body(bytes)),
-        None => by_pointers(payload, rows).map(|body| Body(body.to_string().into_bytes())),
+        None => by_pointers(payload, names).map(|body| Body(body.to_string().into_bytes())),
     }
-}
-
-fn their<'r>(hole: &Hole, rows: &'r Rows) -> Option<&'r str> {
-    let row = rows.get(&(hole.resource_type.clone(), hole.our_id.clone()));
-    row.map(|(id, _)| id.as_str())
 }
 
 /// Fills the holes in the text, without reading the whole as JSON. A quotation mark within a JSON string is
 /// escaped, so that what looks like the beginning of a reference is one. `None`: there are not as many
 /// references to what the holes name as there are holes, so that the text does not tell which are meant.
-fn spliced(payload: &Payload, rows: &Rows) -> Option<Vec<u8>> {
+fn spliced(payload: &Payload, names: Names<'_>) -> Option<Vec<u8>> {
     const BEGIN: &str = "\"reference\":\"";
     let text = std::str::from_utf8(&payload.bytes).ok()?;
     let mut out = String::with_capacity(text.len() + 64);
@@ -76,11 +100,10 @@ fn spliced(payload: &Payload, rows: &Rows) -> Option<Vec<u8>> {
             continue;
         };
         filled += 1;
-        match their(hole, rows) {
-            Some(id) => {
-                let literal = Value::from(format!("{}/{id}", hole.resource_type));
+        match names.literal(hole) {
+            Some(literal) => {
                 out.push_str("\"reference\":");
-                out.push_str(&literal.to_string());
+                out.push_str(&Value::from(literal).to_string());
             }
             None => match after.strip_prefix(',') {
                 Some(next) => rest = next,
@@ -93,7 +116,7 @@ fn spliced(payload: &Payload, rows: &Rows) -> Option<Vec<u8>> {
 }
 
 /// Fills each hole where its pointer says.
-fn by_pointers(payload: &Payload, rows: &Rows) -> Result<Value, Unfilled> {
+fn by_pointers(payload: &Payload, names: Names<'_>) -> Result<Value, Unfilled> {
     let mut body: Value = serde_json::from_slice(&payload.bytes).map_err(|_| Unfilled::Broken)?;
     for hole in &payload.holes {
         let Some(reference) = body
@@ -102,9 +125,8 @@ fn by_pointers(payload: &Payload, rows: &Rows) -> Result<Value, Unfilled> {
         else {
             return Err(Unfilled::Broken);
         };
-        match their(hole, rows) {
-            Some(id) => {
-                let literal = format!("{}/{id}", hole.resource_type);
+        match names.literal(hole) {
+            Some(literal) => {
                 reference.insert("reference".to_owned(), Value::String(literal));
             }
             None => {
@@ -331,8 +353,10 @@ mod tests {
                     .map(|n| names[n]),
             );
             let (payload, rows) = (example(), rows(&known));
-            let wanted = by_pointers(&payload, &rows).expect("filled").to_string();
-            let spliced = spliced(&payload, &rows).expect("the text tells");
+            let wanted = by_pointers(&payload, (&rows).into())
+                .expect("filled")
+                .to_string();
+            let spliced = spliced(&payload, (&rows).into()).expect("the text tells");
             assert_eq!(String::from_utf8(spliced).expect("text"), wanted);
         }
     }
@@ -344,10 +368,29 @@ mod tests {
             "focus": [{"reference": "Patient/p1"}]});
         let payload = payload(&body, &[("/subject", "Patient", "p1")]);
         let rows = rows(&[("Patient", "p1", "77")]);
-        assert_eq!(spliced(&payload, &rows), None);
+        assert_eq!(spliced(&payload, (&rows).into()), None);
         let filled = fill(&payload, &rows).expect("filled").value();
         assert_eq!(filled["subject"]["reference"], "Patient/77");
         assert_eq!(filled["focus"][0]["reference"], "Patient/p1");
+    }
+
+    #[test]
+    fn what_goes_in_the_same_transaction_is_named_by_it() {
+        let rows = rows(&[("Patient", "p1", "77"), ("Practitioner", "d1", "8")]);
+        let name = |t: &str, id: &str| (t.to_owned(), id.to_owned());
+        let within = Within::from([
+            (name("Organization", "o1"), "urn:uuid:1".to_owned()),
+            (name("Practitioner", "d1"), "urn:uuid:2".to_owned()),
+        ]);
+        let names = Names {
+            rows: &rows,
+            within: Some(&within),
+        };
+        let filled = fill(&example(), names).expect("filled").value();
+        assert_eq!(filled["performer"][3]["reference"], "urn:uuid:1");
+        // What the partner has a name for is called by it.
+        assert_eq!(filled["performer"][0]["reference"], "Practitioner/8");
+        assert!(filled["performer"][1].get("reference").is_none());
     }
 
     #[test]

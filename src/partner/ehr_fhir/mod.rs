@@ -11,6 +11,9 @@
 //! | none, entered in error | nothing | not needed |
 //! | none, a cancel | a search, and an update if it is there | nothing there: nothing is made |
 //!
+//! Where it takes transactions, the creates and updates of one message go in one, all of them or none
+//! (`transaction.rs`); what that leaves open goes by the table.
+//!
 //! A 2xx whose body is an OperationOutcome with an error is what that says. 401 is the token, 429 and
 //! 503 an outage, other 5xx, time-outs and resets are unclear and settled by reading back (`ask.rs`).
 //! When their copy changed since we wrote it, ours is written over the version just read (the clinic
@@ -29,6 +32,7 @@ mod fill;
 mod inbound;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +48,7 @@ use crate::partner::{Built, Common, PartnerKind};
 use crate::sync::job::{Find, NewEffect};
 use crate::sync::ports::{
     Delivery, Encoded, Envelope, Facts, Incoming, Outgoing, Partner, RawReceipt, Reply, Style,
+    Together,
 };
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Verdict};
@@ -79,7 +84,10 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
         .filter(|u| !u.cannot_be_a_base())
         .ok_or_else(|| vec!["url: must be an http:// or https:// address".to_owned()])?;
     Ok(std::sync::Arc::new(EhrFhir {
-        facts: common.facts(Style::Copies, "treating_providers", true),
+        facts: Facts {
+            together_max: config.transaction_entries_max,
+            ..common.facts(Style::Copies, "treating_providers", true)
+        },
         http: Http::new(&config.http)?,
         encodes_like: format!("{:?}", encode::Language::of(&config)),
         config,
@@ -127,6 +135,19 @@ impl Partner for EhrFhir {
         match tokio::time::timeout(self.limit, exchange.run()).await {
             Ok(answer) => answer,
             Err(_) => cut_off(wrote.load(Ordering::Relaxed)),
+        }
+    }
+
+    fn together(&self, deliveries: &[Delivery<'_>]) -> usize {
+        transaction::fits(self, deliveries)
+    }
+
+    async fn deliver_together(&self, deliveries: &[Delivery<'_>]) -> Together {
+        let wrote = AtomicBool::new(false);
+        let sent = transaction::send(self, deliveries, &wrote);
+        match tokio::time::timeout(self.limit, sent).await {
+            Ok(together) => together,
+            Err(_) => Together::Failed(cut_off(wrote.load(Ordering::Relaxed))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A worker's report, pauses, probes, rescue: the calls (sql/work.sql does them).
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::locks::Wish;
 use super::rows;
@@ -22,15 +22,16 @@ pub(super) fn work(r: &Report) -> Work {
             "effect": a.effect, "asked": a.asked, "started": a.started.micros(),
             "took": i64::try_from(a.took.as_micros()).unwrap_or(i64::MAX),
             "verdict": a.verdict.as_str(), "reason": a.reason.as_str(), "status": a.status,
-            "charged": a.charged,
+            "charged": a.charged, "together": a.together,
         })
     });
-    let done = r.effect_done.as_ref().map(|d| {
+    let done = r.done.iter().map(|d| {
         json!({
             "effect": d.effect,
             "remote": d.remote.as_ref().map(|o| json!([o.id, o.version])),
         })
     });
+    let done: Vec<Value> = done.collect();
     let settle = r.settle.as_ref().map(|s| {
         json!({
             "state": s.state.as_str(), "due": s.due.micros(), "reason": s.reason.as_str(),
@@ -39,8 +40,8 @@ pub(super) fn work(r: &Report) -> Work {
     });
     let document = json!({
         "tenant": r.tenant.as_str(), "job": r.job.as_str(), "token": r.token,
-        "now": r.now.micros(), "attempt": attempt, "not_needed": r.not_needed,
-        "effect_done": done, "settle": settle,
+        "now": r.now.micros(), "attempt": attempt, "done": done,
+        "settle": settle,
         "pause": r.pause.as_ref().map(|(until, why)| json!([until.micros(), why.as_str()])),
         "opens_after": r.opens_after, "partner_well": r.partner_well,
     });

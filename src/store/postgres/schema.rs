@@ -13,6 +13,7 @@ use crate::fault::{self, Point};
 const MIGRATIONS: &[&str] = &[
     include_str!("sql/tables.sql"),
     include_str!("sql/tables_2.sql"),
+    include_str!("sql/tables_3.sql"),
 ];
 
 /// How many there are: the number of the newest schema.

@@ -47,7 +47,7 @@ pub(super) async fn effects(
 
 pub(super) async fn tries(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Read<Vec<TryView>> {
     const SQL: &str =
-        "SELECT effect, asked, started, took, verdict, reason, status, length(body)::bigint - 1
+        "SELECT effect, asked, started, took, verdict, reason, status, length(body)::bigint - 1, together
          FROM attempt WHERE tenant = $1 AND job = $2 ORDER BY n LIMIT 1000";
     let found = moment.rows(SQL, &[&tenant, &seq]).await?;
     found
@@ -62,6 +62,7 @@ pub(super) async fn tries(moment: &mut Moment<'_>, tenant: &str, seq: i64) -> Re
                 reason: rows::reason(row, 5)?.unwrap_or(Reason::Unclear),
                 status: rows::status(row, 6)?,
                 answer_bytes: rows::number(row, 7)?,
+                together: rows::small(row, 8)?,
             })
         })
         .collect()

@@ -33,14 +33,7 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
             success(connection, &place, r.now)?;
         }
     }
-    for effect in &r.not_needed {
-        let done = EffectDone {
-            effect: *effect,
-            remote: None,
-        };
-        put_effect_done(connection, &place, &done, r.now)?;
-    }
-    if let Some(done) = &r.effect_done {
+    for done in &r.done {
         put_effect_done(connection, &place, done, r.now)?;
     }
     if let Some(settle) = &r.settle {
@@ -86,7 +79,7 @@ fn put_attempt(
     a: &AttemptRow,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
+        .prepare_cached("INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?
         .execute(params![
             tenant,
             seq,
@@ -98,14 +91,22 @@ fn put_attempt(
             a.reason.as_str(),
             a.status,
             a.charged,
-            seal(&a.body)
+            seal(&a.body),
+            a.together
         ])?;
+    // A question that settled its effect is not counted against those about others.
+    let found = matches!(a.verdict, Verdict::Accepted | Verdict::Pending);
     connection
         .prepare_cached(
             "UPDATE job SET attempts = attempts + ?2, asks = asks + ?3, reason = ?4
              WHERE seq = ?1 AND (?2 OR ?3 OR reason IS NOT ?4)",
         )?
-        .execute(params![seq, a.charged, a.asked, a.reason.as_str()])?;
+        .execute(params![
+            seq,
+            a.charged,
+            a.asked && !found,
+            a.reason.as_str()
+        ])?;
     Ok(())
 }
 
@@ -282,6 +283,7 @@ fn lease_lost(connection: &Connection, place: &Place, now: i64) -> rusqlite::Res
         .query_row(params![place.tenant, place.seq], |r| r.get(0))?;
     let attempt = AttemptRow {
         effect,
+        together: 1,
         asked,
         started: Time::from_micros(now),
         took: Duration::ZERO,

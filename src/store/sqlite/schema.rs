@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, TOGETHER];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -226,6 +226,12 @@ UPDATE lane AS b SET mode = 4 WHERE makes IS NOT NULL AND mode = 0
   AND EXISTS (SELECT 1 FROM lane l JOIN job j ON j.seq = l.head WHERE l.tenant = b.tenant
     AND l.partner = b.partner AND l.makes = b.makes AND l.mode IN (0, 1, 2) AND l.lane <> b.lane
     AND (l.mode = 1 OR j.state = 'asking' OR ifnull(l.succeeds, l.head) < ifnull(b.succeeds, b.head)));
+";
+
+/// Several effects in one request.
+const TOGETHER: &str = "
+-- together: how many effects went in the one request, `effect` being the first of them.
+ALTER TABLE attempt ADD COLUMN together INTEGER NOT NULL DEFAULT 1;
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -49,7 +49,7 @@ pub(super) fn tries(
 ) -> rusqlite::Result<Vec<TryView>> {
     connection
         .prepare_cached(
-            "SELECT effect, asked, started, took, verdict, reason, status, length(body) - 1
+            "SELECT effect, asked, started, took, verdict, reason, status, length(body) - 1, together
              FROM attempt WHERE tenant = ?1 AND job = ?2 ORDER BY rowid LIMIT 1000",
         )?
         .query_map(params![tenant, seq], |r| {
@@ -62,6 +62,7 @@ pub(super) fn tries(
                 reason: rows::reason(r, 5)?.unwrap_or(Reason::Unclear),
                 status: r.get(6)?,
                 answer_bytes: rows::number(r, 7)?,
+                together: rows::small(r, 8)?,
             })
         })?
         .collect()

@@ -24,10 +24,10 @@ pub(in crate::store) async fn a_row_is_made_and_renewed(store: &dyn Store) {
     let job = clinic.next("ehr", 0).await;
     let renew = async |theirs: &str, version: Option<&str>| {
         let mut report = report(&job, 1);
-        report.effect_done = Some(EffectDone {
+        report.done = vec![EffectDone {
             effect: 0,
             remote: Some(remote(theirs, version)),
-        });
+        }];
         clinic.report(report).await;
         let ours = [
             ("Observation".to_owned(), "nothing".to_owned()),

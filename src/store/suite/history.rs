@@ -44,10 +44,10 @@ pub(in crate::store) async fn history(store: &dyn Store) {
                 }
             }
             if id == "done" {
-                report.effect_done = Some(EffectDone {
+                report.done = vec![EffectDone {
                     effect: 0,
                     remote: Some(remote("their-1", Some("7"))),
-                });
+                }];
             }
             clinic.report(report).await;
         }

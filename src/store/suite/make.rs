@@ -345,10 +345,10 @@ impl<'a> Clinic<'a> {
 
     pub(in crate::store) async fn done(&self, job: &Claimed, now: i64) {
         let mut report = settles(job, State::Done, Reason::Delivered, now);
-        report.effect_done = Some(EffectDone {
+        report.done = vec![EffectDone {
             effect: 0,
             remote: None,
-        });
+        }];
         assert_eq!(self.report(report).await, Reported::Stored, "{}", job.id);
     }
 
@@ -408,8 +408,7 @@ pub(in crate::store) fn report(job: &Claimed, now: i64) -> Report {
         job: job.id.clone(),
         token: job.token,
         attempt: None,
-        effect_done: None,
-        not_needed: Vec::new(),
+        done: Vec::new(),
         settle: None,
         pause: None,
         opens_after: 1,
@@ -421,6 +420,7 @@ pub(in crate::store) fn report(job: &Claimed, now: i64) -> Report {
 /// An attempt of the first effect.
 pub(in crate::store) fn attempt(verdict: Verdict, reason: Reason, now: i64) -> AttemptRow {
     AttemptRow {
+        together: 1,
         effect: 0,
         asked: false,
         started: at(now),

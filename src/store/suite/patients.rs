@@ -24,10 +24,10 @@ pub(in crate::store) fn making(id: &str, patient: &str) -> NewJob {
 /// The patient is there; the rest of the job is not yet.
 pub(in crate::store) fn found(job: &Claimed, now: i64) -> Report {
     Report {
-        effect_done: Some(EffectDone {
+        done: vec![EffectDone {
             effect: 0,
             remote: Some(remote("their-patient", None)),
-        }),
+        }],
         ..report(job, now)
     }
 }

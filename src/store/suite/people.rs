@@ -156,10 +156,10 @@ async fn half(clinic: &Clinic<'_>, id: &str, first_done: bool) {
     if first_done {
         let mut report = report(&claimed, 1);
         report.attempt = Some(attempt(Verdict::Accepted, Reason::Delivered, 1));
-        report.effect_done = Some(EffectDone {
+        report.done = vec![EffectDone {
             effect: 0,
             remote: Some(remote("9", None)),
-        });
+        }];
         clinic.report(report).await;
     }
     let mut report = settles(&claimed, State::Parked, Reason::Unclear, 1);

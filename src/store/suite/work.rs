@@ -135,10 +135,10 @@ pub(in crate::store) async fn a_report_writes_attempt_outcome_and_state(store: &
     assert_eq!((second.attempts, second.asks), (1, 0));
     assert!(second.token > first.token);
     let mut done = settles(&second, State::Done, Reason::Delivered, 11);
-    done.effect_done = Some(EffectDone {
+    done.done = vec![EffectDone {
         effect: 0,
         remote: Some(remote("9", Some("1"))),
-    });
+    }];
     clinic.report(done).await;
     let shown = clinic.shown("observation", "M-1", "J1").await;
     assert_eq!(
@@ -193,10 +193,10 @@ pub(in crate::store) async fn effects_resume_at_the_first_open_one(store: &dyn S
     let claimed = clinic.next("ehr", 0).await;
     let mut half = report(&claimed, 1);
     half.attempt = Some(attempt(Verdict::Accepted, Reason::Delivered, 1));
-    half.effect_done = Some(EffectDone {
+    half.done = vec![EffectDone {
         effect: 0,
         remote: Some(remote("77", None)),
-    });
+    }];
     assert_eq!(clinic.report(half).await, Reported::Stored);
     assert_eq!(
         clinic.state("observation", "M-1", "J1").await,
@@ -224,10 +224,10 @@ pub(in crate::store) async fn a_lost_lease_writes_nothing(store: &dyn Store) {
     clinic.one("observation", "M-1", job("J1", "ehr")).await;
     let first = clinic.next("ehr", 0).await;
     let mut late = settles(&first, State::Done, Reason::Delivered, 70);
-    late.effect_done = Some(EffectDone {
+    late.done = vec![EffectDone {
         effect: 0,
         remote: Some(remote("9", None)),
-    });
+    }];
     late.pause = Some((at(99), Reason::Connect));
     // Taken away, whether or not somebody has it by now.
     assert_eq!(store.rescue(at(61)).await.unwrap(), 1);

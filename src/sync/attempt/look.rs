@@ -174,22 +174,29 @@ impl Attempt<'_> {
         }))
     }
 
-    /// The crosswalk rows of an effect's own resource and of its holes.
-    pub(super) async fn rows(&self, effect: &Effect) -> Result<Rows, StoreError> {
-        if effect.what.kind == EffectKind::Message {
-            return Ok(Rows::new());
-        }
-        let mut names = vec![(
-            effect.what.resource_type.clone(),
-            effect.what.our_id.clone(),
-        )];
-        if let Some(payload) = &effect.what.payload {
-            for hole in &payload.holes {
-                let name = (hole.resource_type.clone(), hole.our_id.clone());
-                if !names.contains(&name) {
-                    names.push(name);
+    /// The crosswalk rows of effects' own resources and of their holes.
+    pub(super) async fn rows(&self, effects: &[&Effect]) -> Result<Rows, StoreError> {
+        let mut names: Vec<(String, String)> = Vec::new();
+        for effect in effects
+            .iter()
+            .filter(|e| e.what.kind != EffectKind::Message)
+        {
+            let own = (&effect.what.resource_type, &effect.what.our_id);
+            let payload = effect.what.payload.iter();
+            let holes = payload.flat_map(|p| &p.holes);
+            for (resource_type, our_id) in
+                std::iter::once(own).chain(holes.map(|h| (&h.resource_type, &h.our_id)))
+            {
+                if !names
+                    .iter()
+                    .any(|(t, id)| t == resource_type && id == our_id)
+                {
+                    names.push((resource_type.clone(), our_id.clone()));
                 }
             }
+        }
+        if names.is_empty() {
+            return Ok(Rows::new());
         }
         let found = self
             .house

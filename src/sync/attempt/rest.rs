@@ -13,16 +13,26 @@ use crate::sync::reason::Reason;
 use crate::sync::verdict::Remote;
 
 /// Whether an effect brings something of the record itself.
-pub(super) fn brings(effect: &Effect) -> bool {
+fn brings(effect: &Effect) -> bool {
     matches!(effect.what.kind, EffectKind::Upsert | EffectKind::Message)
 }
 
 impl Attempt<'_> {
-    /// Whether something of the record itself is at the partner, from effects before this one. Finding
-    /// its patient there, or skipping a retraction, brought nothing.
-    pub(super) fn sent_before(&self, at: u32) -> bool {
-        let effects = &self.job.effects;
-        effects.iter().any(|e| (e.done || e.n < at) && brings(e))
+    /// Whether something of the record itself is at the partner by this effect. Finding its patient there,
+    /// or skipping a retraction, brought nothing.
+    pub(super) fn is_there(&self, effect: &Effect) -> bool {
+        let since = self.since();
+        let there =
+            effect.done || since.done.contains(&effect.n) || since.there.contains(&effect.n);
+        there && brings(effect)
+    }
+
+    /// How far the job has got by its effects.
+    pub(super) fn reach(&self) -> Reach {
+        match self.job.effects.iter().any(|e| self.is_there(e)) {
+            true => Reach::Maybe,
+            false => Reach::Not,
+        }
     }
 
     /// A job that is about to rest ends instead, where a later version or a cancel took its place
@@ -64,7 +74,7 @@ impl Attempt<'_> {
             return Ok(None); // never claimed before: what came later has taken it back already
         }
         let jobs = self.jobs_of_record().await?;
-        let sent = self.sent_before(0) || self.reach_before(&jobs) != Reach::Not;
+        let sent = self.reach() != Reach::Not || self.reach_before(&jobs) != Reach::Not;
         let ended = overtaken::overtaken(&self.job.id, sent, &jobs);
         Ok(ended.map(|(state, reason)| Hold::Settle(state, reason, false)))
     }

@@ -14,7 +14,8 @@ use crate::ids::{MessageId, PartnerId};
 use crate::issue::Issue;
 use crate::record::{Context, MapEnv, Record};
 use crate::sync::job::{Claimed, Effect, NewEffect, Purpose};
-use crate::sync::verdict::Answer;
+use crate::sync::reason::Reason;
+use crate::sync::verdict::{Answer, Remote, Verdict};
 
 /// What sort of ordering and bookkeeping a partner needs; decided by its kind and its config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub struct Facts {
     pub order_by_patient: bool,
     /// Requests at once, at most.
     pub concurrency_max: usize,
+    /// Effects in one request, at most; fewer than two: each goes by itself.
+    pub together_max: usize,
     /// Whether a client merge is told to it (and holds both patients until it was).
     pub told_of_merges: bool,
     /// The longest an attempt may take; the lease is longer (checked when the config is read).
@@ -113,6 +116,29 @@ pub struct Delivery<'a> {
     pub now: Time,
 }
 
+/// What became of several effects in one request.
+#[derive(Clone, Debug)]
+pub enum Together {
+    /// It was carried out: for each effect, in their order.
+    Taken(Answer, Vec<Fate>),
+    /// Certainly nothing was done, and the partner is well: each effect goes by itself, and its own answer
+    /// counts.
+    Apart(Answer),
+    /// None of them, or nobody knows.
+    Failed(Answer),
+}
+
+/// What became of one of several effects in one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The partner has it, and calls it this.
+    Done(Remote),
+    /// Something of ours was there already; whether it is this is to be seen.
+    There,
+    /// It goes by itself.
+    Open,
+}
+
 /// One thing that came in from a partner, decoded.
 #[derive(Clone, Debug)]
 pub enum Incoming {
@@ -188,6 +214,19 @@ pub trait Partner: Send + Sync {
 
     /// One attempt.
     async fn deliver(&self, delivery: &Delivery<'_>) -> Answer;
+
+    /// How many of these open effects of one job, from the first on, can go in one request that does all of
+    /// them or none, and can be repeated without harm. Fewer than two: the first goes by itself.
+    fn together(&self, deliveries: &[Delivery<'_>]) -> usize {
+        let _ = deliveries;
+        0
+    }
+
+    /// One attempt of as many effects as [`together`](Partner::together) said, in one request.
+    async fn deliver_together(&self, deliveries: &[Delivery<'_>]) -> Together {
+        let _ = deliveries;
+        Together::Apart(Answer::new(Verdict::Refused, Reason::Unsupported))
+    }
 
     /// Whether an unclear outcome of this effect can be asked about.
     fn can_ask(&self, effect: &NewEffect) -> bool;

@@ -124,8 +124,10 @@ pub struct EffectView {
 /// An attempt in the story.
 #[derive(Clone, Debug, Serialize)]
 pub struct TryView {
-    /// The effect.
+    /// The effect; where several went in one request, the first of them.
     pub effect: u32,
+    /// How many effects went in the one request.
+    pub together: u32,
     /// Whether it was a question.
     pub asked: bool,
     /// When.

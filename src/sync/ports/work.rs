@@ -42,8 +42,10 @@ impl ClaimRequest {
 /// An attempt, as a row.
 #[derive(Clone, Debug)]
 pub struct AttemptRow {
-    /// The effect it was of.
+    /// The effect it was of; where several went in one request, the first of them.
     pub effect: u32,
+    /// How many effects went in the one request.
+    pub together: u32,
     /// `send` or `ask`.
     pub asked: bool,
     /// When it began.
@@ -62,13 +64,24 @@ pub struct AttemptRow {
     pub body: Vec<u8>,
 }
 
-/// What an effect came to: written before the next effect is sent.
-#[derive(Clone, Debug)]
+/// What an effect came to: written before the next request is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectDone {
     /// Which.
     pub effect: u32,
     /// What they call it: makes or renews the crosswalk row of (type, our id) of the effect.
     pub remote: Option<Remote>,
+}
+
+impl EffectDone {
+    /// One that turned out not to be needed: nothing was sent.
+    #[must_use]
+    pub const fn not_needed(effect: u32) -> Self {
+        EffectDone {
+            effect,
+            remote: None,
+        }
+    }
 }
 
 /// A worker's report on a claimed job; refused if the lease was lost.
@@ -82,10 +95,8 @@ pub struct Report {
     pub token: i64,
     /// The attempt, if there was one.
     pub attempt: Option<AttemptRow>,
-    /// The effect that is done now, if one is.
-    pub effect_done: Option<EffectDone>,
-    /// Effects before it that turned out not to be needed: done, too.
-    pub not_needed: Vec<u32>,
+    /// The effects that are done now: what the partner has, and what turned out not to be needed.
+    pub done: Vec<EffectDone>,
     /// Where the job goes; `None`: it stays claimed and the next effect is sent.
     pub settle: Option<Settle>,
     /// The partner failed by itself: leave it alone until then, and probe.

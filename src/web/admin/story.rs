@@ -199,10 +199,14 @@ impl Shown<'_> {
             for t in &job.tries {
                 let _ = writeln!(
                     out,
-                    "<tr><td>{}<td>{} {}<td class=\"n\">{} ms<td>{}<td class=\"n\">{}<td>{}",
+                    "<tr><td>{}<td>{} {}{}<td class=\"n\">{} ms<td>{}<td class=\"n\">{}<td>{}",
                     esc(words::moment(t.started, &self.tenant.zone)),
                     if t.asked { "asked about" } else { "sent" },
                     t.effect + 1,
+                    match t.together {
+                        0 | 1 => String::new(),
+                        all => format!(" and {} more in one request", all - 1),
+                    },
                     t.took_ms,
                     esc(t.verdict.as_str()),
                     t.status.map_or("—".to_owned(), |s| s.to_string()),

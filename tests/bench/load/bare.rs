@@ -57,7 +57,7 @@ impl Requests {
 enum Work {
     Accept(usize, oneshot::Sender<()>),
     /// A job is done: what the partner calls each resource.
-    Done(Job, Vec<String>, oneshot::Sender<()>),
+    Done(Job, Vec<String>, Requests, oneshot::Sender<()>),
 }
 
 struct Server {
@@ -158,7 +158,7 @@ async fn deliver(server: Arc<Server>, job: Job) {
     let (tell, told) = oneshot::channel();
     server
         .writer
-        .send(Work::Done(job, theirs, tell))
+        .send(Work::Done(job, theirs, server.requests, tell))
         .expect("a writer");
     told.await.expect("committed");
     server.done.fetch_add(1, Ordering::Relaxed);
@@ -212,8 +212,8 @@ fn write(db: &Connection, seed: &Seed, queue: &Receiver<Work>) {
                     put(db, &seed.records[n]).expect("written");
                     tell.push(told);
                 }
-                Work::Done(job, theirs, told) => {
-                    settle(db, &job, &theirs).expect("written");
+                Work::Done(job, theirs, requests, told) => {
+                    settle(db, &job, &theirs, requests).expect("written");
                     tell.push(told);
                 }
             }
@@ -240,14 +240,26 @@ fn put(db: &Connection, record: &Record) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// The outcome of a job: an attempt, a name and a mark for each effect; the job, its lane, the counts.
-fn settle(db: &Connection, job: &Job, theirs: &[String]) -> rusqlite::Result<()> {
+/// The outcome of a job: an attempt for each request, a name and a mark for each effect; the job, its lane,
+/// the counts.
+fn settle(
+    db: &Connection,
+    job: &Job,
+    theirs: &[String],
+    requests: Requests,
+) -> rusqlite::Result<()> {
     let partner = job.partner;
-    for (send, their) in job.sends.iter().zip(theirs) {
+    let (sent, together) = match requests {
+        Requests::One => (1, job.sends.len()),
+        Requests::Each => (job.sends.len(), 1),
+    };
+    for send in job.sends.iter().take(sent) {
         db.prepare_cached(
-            "INSERT INTO attempt VALUES ('clinic', ?, ?, 0, 1, 1, 'accepted', 'delivered', 201, 0, ?)",
+            "INSERT INTO attempt VALUES ('clinic', ?, ?, 0, 1, 1, 'accepted', 'delivered', 201, 0, ?, ?)",
         )?
-        .execute(params![job.seq, send.n, [0_u8].as_slice()])?;
+        .execute(params![job.seq, send.n, [0_u8].as_slice(), i64::try_from(together).unwrap_or(1)])?;
+    }
+    for (send, their) in job.sends.iter().zip(theirs) {
         db.prepare_cached(
             "UPDATE effect SET done = 1, their_id = ?3 WHERE tenant = 'clinic' AND job = ?1 AND n = ?2",
         )?

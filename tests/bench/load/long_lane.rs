@@ -103,6 +103,7 @@ fn done(job: &Claimed, now: Time) -> Report {
         job: job.id.clone(),
         token: job.token,
         attempt: Some(AttemptRow {
+            together: 1,
             effect,
             asked: false,
             started: now,
@@ -113,14 +114,13 @@ fn done(job: &Claimed, now: Time) -> Report {
             charged: false,
             body: Vec::new(),
         }),
-        effect_done: Some(EffectDone {
+        done: vec![EffectDone {
             effect,
             remote: Some(Remote {
                 id: job.id.as_str().to_owned(),
                 version: Some("1".to_owned()),
             }),
-        }),
-        not_needed: Vec::new(),
+        }],
         settle: Some(Settle {
             state: State::Done,
             due: now,

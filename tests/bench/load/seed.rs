@@ -84,6 +84,18 @@ impl Seed {
         .expect("a number")
     }
 
+    /// Requests in which they went to partners, for such a record, on average.
+    pub(crate) fn requests(database: &Path) -> f64 {
+        let db = Connection::open(database).expect("the gateway's database");
+        db.query_row(
+            "SELECT 1.0 * count(*) / count(DISTINCT j.kind || j.record) FROM attempt a JOIN job j ON j.seq = a.job
+             WHERE j.record LIKE 'N-%'",
+            [],
+            |r| r.get(0),
+        )
+        .expect("a number")
+    }
+
     /// Reads the records whose ids begin with `N-`.
     pub(crate) fn read(path: &Path, partners: &[String]) -> Self {
         let db = Connection::open(path).expect("the gateway's database");

@@ -34,11 +34,13 @@ pub struct Done {
     pub outcome: &'static str,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Keep {
     options: Options,
-    next: u64,
+    pub(super) next: u64,
     kept: BTreeMap<(String, String), Kept>,
+    /// What a transaction under way makes, or has found.
+    pub(super) promised: Vec<(String, String)>,
     pub order: Order,
 }
 
@@ -48,6 +50,7 @@ impl Keep {
             options,
             next: 1,
             kept: BTreeMap::new(),
+            promised: Vec::new(),
             order: Order::default(),
         }
     }
@@ -119,6 +122,7 @@ impl Keep {
             },
             (&Method::GET, [resource_type]) => self.search(resource_type, &request.query),
             (&Method::GET, [resource_type, id]) => self.read(resource_type, id),
+            (&Method::POST, []) if self.options.transactions => self.transaction(request),
             (&Method::POST, [resource_type]) => self.create(resource_type, request),
             (&Method::PUT, [resource_type, id]) => self.update(resource_type, id, request),
             _ => refused(405, "not-supported"),
@@ -143,7 +147,7 @@ impl Keep {
     }
 
     /// What matches; a parameter that is not known is ignored, as most EHRs do.
-    fn matches(&self, resource_type: &str, query: &[(String, String)]) -> Vec<&Kept> {
+    pub(super) fn matches(&self, resource_type: &str, query: &[(String, String)]) -> Vec<&Kept> {
         self.kept
             .values()
             .filter(|k| k.resource_type == resource_type)
@@ -292,7 +296,8 @@ impl Keep {
             references(&resource, &mut named);
             let known = |name: &&str| {
                 name.split_once('/')
-                    .is_some_and(|(t, id)| self.kept.contains_key(&key(t, id)))
+                    .map(|(t, id)| key(t, id))
+                    .is_some_and(|k| self.kept.contains_key(&k) || self.promised.contains(&k))
             };
             if !named.iter().all(known) {
                 return Err(Done {
@@ -309,7 +314,7 @@ fn key(resource_type: &str, id: &str) -> (String, String) {
     (resource_type.to_owned(), id.to_owned())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
@@ -317,7 +322,7 @@ fn header(request: &Request<'_>, name: &str) -> Option<String> {
     Some(request.headers.get(name)?.to_str().ok()?.to_owned())
 }
 
-fn refused(status: u16, code: &str) -> Done {
+pub(super) fn refused(status: u16, code: &str) -> Done {
     Done {
         status,
         body: Some(json!({

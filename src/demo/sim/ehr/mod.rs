@@ -2,6 +2,7 @@
 //! by identifier, refuses references to what it does not have, and goes wrong on order.
 
 mod keep;
+mod transaction;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,6 +29,8 @@ pub struct Options {
     pub integrity: bool,
     /// Matches on a page of a search.
     pub page: usize,
+    /// Takes transactions.
+    pub transactions: bool,
 }
 
 impl Default for Options {
@@ -37,6 +40,7 @@ impl Default for Options {
             if_match: true,
             integrity: true,
             page: 20,
+            transactions: true,
         }
     }
 }

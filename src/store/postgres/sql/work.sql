@@ -177,29 +177,28 @@ END $$;
 -- Writes a report; false: the lease was lost, and nothing was written. _body: the partner's answer, sealed.
 CREATE FUNCTION report(_r jsonb, _body bytea) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE j job; a jsonb := _r->'attempt'; w jsonb := _r->'settle'; _now bigint := (_r->>'now')::bigint;
-  one integer; keep boolean; d bigint;
+  one jsonb; keep boolean; d bigint;
 BEGIN
   SELECT * INTO j FROM job o WHERE o.tenant = _r->>'tenant' AND o.id = _r->>'job';
   IF NOT FOUND OR j.token <> (_r->>'token')::bigint OR j.lease_until IS NULL THEN RETURN false; END IF;
   IF a <> 'null' THEN
-    INSERT INTO attempt (tenant, job, effect, asked, started, took, verdict, reason, status, charged, body)
+    INSERT INTO attempt (tenant, job, effect, asked, started, took, verdict, reason, status, charged, body,
+        together)
       VALUES (j.tenant, j.seq, (a->>'effect')::integer, (a->>'asked')::boolean,
         (a->>'started')::bigint, (a->>'took')::bigint, a->>'verdict', a->>'reason',
-        (a->>'status')::integer, (a->>'charged')::boolean, _body);
+        (a->>'status')::integer, (a->>'charged')::boolean, _body, (a->>'together')::integer);
     UPDATE job o SET attempts = o.attempts + (a->>'charged')::boolean::integer,
-        asks = o.asks + (a->>'asked')::boolean::integer, reason = a->>'reason'
+        -- A question that settled its effect is not counted against those about others.
+        asks = o.asks + ((a->>'asked')::boolean AND a->>'verdict' NOT IN ('accepted', 'pending'))::integer, reason = a->>'reason'
       WHERE o.tenant = j.tenant AND o.seq = j.seq;
     IF a->>'verdict' IN ('accepted', 'pending') THEN
       INSERT INTO partner AS p (tenant, partner, last_success) VALUES (j.tenant, j.partner, _now)
         ON CONFLICT ON CONSTRAINT partner_pkey DO UPDATE SET last_success = _now;
     END IF;
   END IF;
-  FOR one IN SELECT jsonb_array_elements_text(_r->'not_needed')::integer LOOP
-    PERFORM effect_done(j, one, NULL, _now);
+  FOR one IN SELECT jsonb_array_elements(_r->'done') LOOP
+    PERFORM effect_done(j, (one->>'effect')::integer, one->'remote', _now);
   END LOOP;
-  IF _r->'effect_done' <> 'null' THEN
-    PERFORM effect_done(j, (_r->'effect_done'->>'effect')::integer, _r->'effect_done'->'remote', _now);
-  END IF;
   IF w <> 'null' THEN
     IF a <> 'null' AND found_meanwhile(j, w, (a->>'effect')::integer) THEN
       w := w || jsonb_build_object('state', 'waiting', 'due', _now);

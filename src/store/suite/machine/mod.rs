@@ -328,10 +328,10 @@ impl Pair<'_> {
         let makes = self.model.jobs[seq as usize].makes;
         let makes = makes.filter(|_| matches!(outcome, Outcome::Done | Outcome::Patient));
         if let Some(c) = makes {
-            report.effect_done = Some(EffectDone {
+            report.done = vec![EffectDone {
                 effect: 0,
                 remote: Some(remote(&format!("p-{c}"), None)),
-            });
+            }];
         }
         let stored = self.clinic.report(report).await == Reported::Stored;
         let seen = self

@@ -293,8 +293,7 @@ impl Watch {
         if after.tries != before.tries + tried {
             inner.fail("invariant 3: an attempt and its outcome are not one".to_owned());
         }
-        let done =
-            i64::from(r.effect_done.is_some()) + i64::try_from(r.not_needed.len()).unwrap_or(0);
+        let done = i64::try_from(r.done.len()).unwrap_or(0);
         if after.done < before.done || after.done > before.done + done {
             inner.fail("invariant 3: an effect's outcome is not what was reported".to_owned());
         }
