@@ -5,7 +5,6 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::lanes::{self, Lane, Standing};
 use super::rows::{self, int};
-use super::versions::total;
 use super::{counts, effects, held_back, makers};
 use crate::sync::job::{NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
@@ -240,8 +239,9 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             &place.record,
         )?;
     }
+    let merges = held_back::merges(connection, &place.tenant, &place.partner)?;
     // A merge that is parked holds on: it has not arrived.
-    if ended {
+    if ended && merges {
         others.extend(unheld(connection, place)?);
     }
     others.sort_unstable();
@@ -253,7 +253,10 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         };
         lanes::refresh(connection, lane, 0, to.now)?;
     }
-    merges_look_again(connection, place.lane(), place.client.as_deref(), to.now)
+    match merges {
+        true => merges_look_again(connection, place.lane(), place.client.as_deref(), to.now),
+        false => Ok(()),
+    }
 }
 
 /// What merges wait for has changed, perhaps.
@@ -298,7 +301,7 @@ pub(super) struct Brings<'a> {
     pub(super) now: i64,
 }
 
-/// Makes a job.
+/// Makes a job; the caller adds it to the tenant's total.
 pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusqlite::Result<()> {
     let partner = job.partner.as_str();
     let key = match lane_of_chain(connection, b.tenant, partner, &job.chain.0)? {
@@ -371,7 +374,6 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         need.execute(params![b.tenant, partner, on.kind, on.id, seq])?;
     }
     counts::made(connection, b.tenant, partner, state)?;
-    total(connection, b.tenant, "jobs", 1)?;
     let lane = Lane {
         tenant: b.tenant,
         partner,
@@ -391,7 +393,8 @@ fn lane_of_chain(
     connection
         .prepare_cached(
             "SELECT lane FROM job WHERE tenant = ?1 AND chain = ?2 AND partner = ?3
-               AND state IN ('waiting', 'sending', 'asking', 'parked') ORDER BY seq DESC LIMIT 1",
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded'
+             ORDER BY seq DESC LIMIT 1",
         )?
         .query_row(params![tenant, chain, partner], |r| r.get(0))
         .optional()

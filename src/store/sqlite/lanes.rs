@@ -157,25 +157,25 @@ pub(super) fn refresh(
     now: i64,
 ) -> rusqlite::Result<()> {
     let name = params![lane.tenant, lane.partner, lane.key];
-    let (before, after) = match first(connection, lane)? {
+    let before = connection
+        .prepare_cached(
+            "SELECT head, succeeds, mode, makes FROM lane
+             WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+        )?
+        .query_row(name, stands)
+        .optional()?;
+    let after = match first(connection, lane)? {
         None => {
-            let before = connection
-                .prepare_cached(
-                    "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
-                     RETURNING head, succeeds, mode, makes",
-                )?
-                .query_row(name, stands)
-                .optional()?;
-            (before, None)
+            if before.is_some() {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+                    )?
+                    .execute(name)?;
+            }
+            None
         }
         Some(head) => {
-            let before = connection
-                .prepare_cached(
-                    "SELECT head, succeeds, mode, makes FROM lane
-                     WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
-                )?
-                .query_row(name, stands)
-                .optional()?;
             let alone = mode(connection, lane, &head, now)?;
             let part = makers::part(connection, lane, &head, alone)?;
             connection
@@ -197,7 +197,7 @@ pub(super) fn refresh(
                     part.makes,
                     by
                 ])?;
-            (before, Some((head.seq, head.succeeds, part)))
+            Some((head.seq, head.succeeds, part))
         }
     };
     let parts = (
@@ -299,7 +299,7 @@ pub(super) fn of_client(
     connection
         .prepare_cached(
             "SELECT DISTINCT lane FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3
-               AND state IN ('waiting', 'sending', 'asking', 'parked') AND rank IS NOT NULL",
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded' AND rank IS NOT NULL",
         )?
         .query_map(params![tenant, client, partner], |r| r.get(0))?
         .collect()
@@ -376,6 +376,15 @@ pub(super) fn ripen(
     partner: &str,
     now: i64,
 ) -> rusqlite::Result<()> {
+    let any: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3)
+               OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 5 AND due <= ?3)",
+        )?
+        .query_row(params![tenant, partner, now], |r| r.get(0))?;
+    if !any {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE lane SET mode = 0 WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3",

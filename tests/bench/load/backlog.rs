@@ -287,14 +287,9 @@ pub(crate) async fn drain(
     let used = Cpu::of(gateway.pid());
     let (begun, before) = (clock.monotonic(), count(&db, "done"));
     let least = waiting.saturating_sub(ADDED).max(WAITING / 2);
-    let mut adding = Duration::ZERO;
-    let mut times = 0;
     while clock.monotonic() - begun < span {
         if count(&db, "waiting") <= least {
-            let t = clock.monotonic();
             multiply(&db, next, ADDED, &Lanes::Filled(IN_LANE));
-            adding += clock.monotonic() - t;
-            times += 1;
             next += ADDED;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
