@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) makes_patients: bool,
     /// Whether the first EHR wants all of a patient in one lane.
     pub(crate) by_patient: bool,
+    /// Whether the first EHR takes transactions.
+    pub(crate) transactions: bool,
 }
 
 /// One node's view.

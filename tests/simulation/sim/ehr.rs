@@ -70,6 +70,7 @@ impl Ehr {
                 },
                 None => refused(404),
             },
+            ("POST", [] | [""]) if self.conditional => self.transaction(request, watch),
             ("POST", [kind]) => self.create(kind, request, watch),
             ("PUT", [kind, id]) => self.update(kind, id, request, watch),
             _ => refused(405),
@@ -147,6 +148,77 @@ impl Ehr {
         written(200, kind, id, version + 1)
     }
 
+    /// A transaction: all of its entries, or none.
+    fn transaction(&mut self, request: &Request, watch: &Watch) -> Heard {
+        let Ok(bundle) = serde_json::from_slice::<Value>(&request.body) else {
+            return refused(400);
+        };
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let resolved = self.resolved(&entries);
+        let parts = entries
+            .iter()
+            .zip(resolved)
+            .map(|(e, body)| part(&e["request"], body, request));
+        let parts: Vec<Request> = parts.collect();
+        // Looked at before anything is done; nothing in one transaction names the same twice.
+        if let Some(refusal) = parts.iter().find_map(|part| self.refuses(part)) {
+            return refusal;
+        }
+        let said = parts.iter().map(|part| {
+            let heard = self.take(part, watch);
+            json!({"response": {
+                "status": heard.status.to_string(), "location": heard.location, "etag": heard.etag,
+            }})
+        });
+        let said: Vec<Value> = said.collect();
+        said_bundle(&said)
+    }
+
+    /// What a part of a transaction would be refused with.
+    fn refuses(&self, part: &Request) -> Option<Heard> {
+        let path: Vec<&str> = part.path.iter().map(String::as_str).collect();
+        match (part.method.as_str(), path.as_slice()) {
+            ("POST", [kind]) => {
+                let query = pairs(part.header("if-none-exist").unwrap_or_default());
+                (self.matching(kind, &query).len() > 1).then(|| refused(412))
+            }
+            ("PUT", [kind, id]) => {
+                let version = self.kept.get(&key(kind, id)).map(|k| k.version);
+                let known = part.header("if-match");
+                match version {
+                    None => Some(refused(404)),
+                    Some(v) => (known != Some(&format!("W/\"{v}\""))).then(|| refused(412)),
+                }
+            }
+            _ => Some(refused(400)),
+        }
+    }
+
+    /// The entries' resources, with their names here in the place of each `fullUrl`.
+    fn resolved(&self, entries: &[Value]) -> Vec<String> {
+        let mut next = self.next;
+        let mut names = Vec::new();
+        for entry in entries.iter().filter(|e| e["request"]["method"] == "POST") {
+            let kind = entry["request"]["url"].as_str().unwrap_or_default();
+            let query = pairs(entry["request"]["ifNoneExist"].as_str().unwrap_or_default());
+            let id = match self.matching(kind, &query).as_slice() {
+                [(id, _)] => (*id).clone(),
+                _ => {
+                    next += 1;
+                    format!("e{:06}", next - 1)
+                }
+            };
+            names.push((entry["fullUrl"].to_string(), format!("\"{kind}/{id}\"")));
+        }
+        let resolve = |entry: &Value| {
+            let body = entry["resource"].to_string();
+            names
+                .iter()
+                .fold(body, |text, (url, name)| text.replace(url, name))
+        };
+        entries.iter().map(resolve).collect()
+    }
+
     fn write(
         &mut self,
         kind: &str,
@@ -205,6 +277,32 @@ impl Ehr {
         let all = self.kept.iter().filter(|((k, _), _)| k == kind);
         all.map(|(_, kept)| kept).find(|kept| has(&kept.resource))
     }
+}
+
+/// A part of a transaction as a request of its own.
+fn part(asked: &Value, body: String, whole: &Request) -> Request {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let conditions = [
+        ("if-none-exist", text(&asked["ifNoneExist"])),
+        ("if-match", text(&asked["ifMatch"])),
+    ];
+    let conditions = conditions.into_iter().filter_map(|(n, v)| Some((n, v?)));
+    let url = text(&asked["url"]).unwrap_or_default();
+    Request {
+        method: text(&asked["method"]).unwrap_or_default(),
+        path: url.split('/').map(str::to_owned).collect(),
+        query: Vec::new(),
+        headers: whole.headers.iter().cloned().chain(conditions).collect(),
+        body: body.into_bytes(),
+        ..whole.clone()
+    }
+}
+
+fn said_bundle(entries: &[Value]) -> Heard {
+    said(
+        200,
+        &json!({"resourceType": "Bundle", "type": "transaction-response", "entry": entries}),
+    )
 }
 
 fn key(kind: &str, id: &str) -> (String, String) {

@@ -87,12 +87,13 @@ pub(crate) fn start(
                 network: Arc::clone(network),
             })),
         };
-        let patients = match (played.id, shared.makes_patients) {
+        let more = match (played.id, shared.makes_patients) {
             ("ehr-plain", true) => "patients = \"created\"",
             ("ehr-plain", false) => "patients = \"searched\"",
+            ("ehr-strict", _) if shared.transactions => "transaction_entries_max = 20",
             _ => "",
         };
-        let keys = format!("{}\n{patients}", played.keys);
+        let keys = format!("{}\n{more}", played.keys);
         let keys = toml::from_str(&keys).expect("keys");
         let partner = partner::build(played.kind, common, keys).expect("a partner");
         routes.push(Route {

@@ -127,7 +127,7 @@ pub(crate) fn histories(rng: &mut fastrand::Rng) -> Vec<History> {
     if rng.bool() {
         all.push(consents(rng));
     }
-    if rng.u8(..3) == 0 {
+    if rng.bool() {
         all.push(plan(rng));
     }
     if rng.u8(..4) == 0 {

@@ -38,6 +38,7 @@ fn shared(path: &Path, seed: u64, mutant: Option<Mutant>) -> Arc<Shared> {
         sabotage: Sabotage::of(mutant),
         makes_patients: seed.is_multiple_of(2),
         by_patient: seed.is_multiple_of(3),
+        transactions: !seed.is_multiple_of(5),
     })
 }
 
