@@ -31,11 +31,14 @@ pub(crate) struct Submission {
     pharmacy: Option<&'static str>,
 }
 
-/// What is made up, and in which shares (per cent): measures, orders, plans.
+/// What is made up, and in which shares (per cent): orders, plans and panels, and measures for the rest.
+/// An order is three resources at an EHR (the last of which names another), a plan three, a panel six, a
+/// measure one.
 #[derive(Clone, Copy)]
 pub(crate) struct Mix {
     pub(crate) orders: u8,
     pub(crate) plans: u8,
+    pub(crate) panels: u8,
     /// Of a hundred records, so many get a second version.
     pub(crate) changes: u8,
     /// Of a hundred changes of orders, so many are cancels.
@@ -49,6 +52,7 @@ impl Default for Mix {
         Mix {
             orders: 25,
             plans: 10,
+            panels: 5,
             changes: 35,
             cancels: 50,
             elsewhere: 0,
@@ -61,6 +65,7 @@ impl Mix {
     pub(crate) const MEASURES: Mix = Mix {
         orders: 0,
         plans: 0,
+        panels: 0,
         changes: 0,
         cancels: 0,
         elsewhere: 0,
@@ -122,6 +127,7 @@ impl Clinic {
         for (name, kind, case) in [
             ("order", "medication-request", "sertraline"),
             ("measure", "observation", "weight"),
+            ("panel", "observation", "uds-negative"),
             ("plan", "care-plan", "anxiety-therapy-only"),
         ] {
             base[name] = fixture(kind, case)["record"].take();
@@ -215,6 +221,9 @@ impl Clinic {
         if draw < mix.orders + mix.plans {
             return versions.map(|v| self.plan(&id, &patient, v)).collect();
         }
+        if draw < mix.orders + mix.plans + mix.panels {
+            return versions.map(|v| self.panel(&id, &patient, v)).collect();
+        }
         versions.map(|v| self.measure(&id, &patient, v)).collect()
     }
 
@@ -270,13 +279,24 @@ impl Clinic {
     }
 
     fn measure(&self, id: &str, patient: &str, version: u64) -> Submission {
-        let mut record = rename(self.0.base["measure"].clone(), patient);
+        let mut record = self.0.base["measure"].clone();
+        record["vital"]["value"] = json!(60 + version);
+        self.observed(record, id, patient, version)
+    }
+
+    fn panel(&self, id: &str, patient: &str, version: u64) -> Submission {
+        let mut record = self.0.base["panel"].clone();
+        record["uds"]["observed"] = json!(version % 2 == 1);
+        self.observed(record, id, patient, version)
+    }
+
+    fn observed(&self, record: Value, id: &str, patient: &str, version: u64) -> Submission {
+        let mut record = rename(record, patient);
         record["measure_id"] = json!(id);
         record["version"] = json!(version);
         record["episode_id"] = json!(format!("E-1007{patient}"));
         let moment = self.moment().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
         record["taken_at"] = json!(moment);
-        record["vital"]["value"] = json!(60 + version);
         if version > 1 {
             record["status"] = json!("corrected");
         }

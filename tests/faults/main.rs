@@ -196,8 +196,8 @@ fn play_one(task: &Task) -> Done {
     } = task.scenario;
     let took = clock.monotonic().as_secs_f64();
     let mut text = format!(
-        "{matrix:3} {name:10} {took:6.1}s {:5} messages {:3} kills {:5} faults {:4} MB  {about}",
-        outcome.messages, outcome.kills, outcome.faults, outcome.rss_mb
+        "{matrix:3} {name:10} {took:6.1}s {:5} messages {:3} kills {:5} faults {:5} transactions {:4} MB  {about}",
+        outcome.messages, outcome.kills, outcome.faults, outcome.transactions, outcome.rss_mb
     );
     let done = Done {
         mutant: task.run.mutant,

@@ -29,6 +29,13 @@ fn job(seq: i64, lane: &str, name: Name) -> Job {
     }
 }
 
+fn took(name: &str) -> Took {
+    Took {
+        name: name.into(),
+        created: true,
+    }
+}
+
 fn write(job: &Job, resource: &str, at: u64) -> Line {
     Line {
         begun: ms(at),
@@ -37,10 +44,7 @@ fn write(job: &Job, resource: &str, at: u64) -> Line {
         method: "POST".into(),
         record: Some(shown(&job.name)),
         job: Some(job.id.clone()),
-        took: Some(Took {
-            name: resource.into(),
-            created: true,
-        }),
+        took: vec![took(resource)],
         status: 201,
         ..Line::default()
     }
@@ -155,7 +159,7 @@ fn a_loss_is_found() {
         at(Wrong::Lost)
     );
     assert_eq!(
-        planted(|e| e.books[0].lines[0].took = None),
+        planted(|e| e.books[0].lines[0].took.clear()),
         at(Wrong::Lost)
     );
     assert_eq!(
@@ -163,7 +167,7 @@ fn a_loss_is_found() {
         at(Wrong::Lost)
     );
     assert_eq!(
-        planted(|e| e.books[1].lines[0].took = None),
+        planted(|e| e.books[1].lines[0].took.clear()),
         at(Wrong::Lost)
     );
     assert_eq!(planted(|e| e.books[1].live.clear()), at(Wrong::Lost));
@@ -179,6 +183,20 @@ fn what_is_there_twice_is_found() {
         evidence.books[0].lines.push(again);
     };
     assert_eq!(planted(twice), vec![Wrong::Doubled]);
+    // Each effect of a transaction counts for itself.
+    let together = |e: &mut Evidence| {
+        let goal = |n: u64| took(&format!("Goal/{n}"));
+        e.books[0].lines[0].took.extend([goal(1), goal(2)]);
+    };
+    assert_eq!(planted(together), vec![]);
+    let one_again = |e: &mut Evidence| {
+        together(e);
+        let mut again = e.books[0].lines[0].clone();
+        again.took = vec![took("Goal/2")];
+        (again.begun, again.at, again.ended) = (ms(15), ms(16), ms(17));
+        e.books[0].lines.push(again);
+    };
+    assert_eq!(planted(one_again), vec![Wrong::Doubled]);
     let names = |e: &mut Evidence| e.books[0].kept[1].1 = vec!["https://c/id/x|a".into()];
     assert_eq!(planted(names), vec![Wrong::Doubled]);
     let live = |e: &mut Evidence| e.books[1].live.push(("rx".into(), "M2".into()));
@@ -218,13 +236,24 @@ fn what_nobody_accepted_is_found() {
     let message = |e: &mut Evidence| {
         let mut other = e.books[1].lines[0].clone();
         other.message = Some("M9".into());
-        other.took = Some(Took {
-            name: "M9".into(),
-            created: true,
-        });
+        other.took = vec![took("M9")];
         e.books[1].lines.push(other);
     };
     assert_eq!(planted(message), vec![Wrong::Undue]);
+}
+
+#[test]
+fn what_makes_no_sense_to_a_partner_is_found() {
+    for status in [400, 405] {
+        let odd = |e: &mut Evidence| {
+            let odd = Line {
+                status,
+                ..Line::default()
+            };
+            e.books[0].lines.push(odd);
+        };
+        assert_eq!(planted(odd), vec![Wrong::Senseless]);
+    }
 }
 
 #[test]
@@ -259,6 +288,11 @@ fn impatience_is_found() {
     };
     assert_eq!(planted(asked(3000)), vec![Wrong::Impatient]);
     assert_eq!(planted(asked(1000)), vec![]);
+    let under_way = |e: &mut Evidence| {
+        asked(3000)(e);
+        e.on_its_way = ms(1990);
+    };
+    assert_eq!(planted(under_way), vec![]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
-use crate::support::{Fake, Gateway, Setup, fixture};
+use crate::support::{Fake, Gateway, Setup, fixture, fixture_whole};
 
 const EHR: &str = "kind = \"ehr-fhir\"\nurl = \"{url}/fhir\"\nbearer = \"x\"\npatients = \"created\"\n\
                    create = \"conditional\"\nconcurrency_max = 8\n[partners.retry]\noutage_s = 3600\n\
@@ -117,6 +117,40 @@ async fn who_asks_to_be_left_alone_is_and_the_message_pays_nothing() {
     assert_eq!(gateway.work().await, 1, "the probe, then the message");
     assert_eq!(breaker().await, "closed");
     assert_eq!(job(&gateway, "C-1001").await["state"], "done");
+}
+
+#[tokio::test]
+async fn a_person_who_lets_a_partner_go_on_is_obeyed_although_it_asked_to_be_left_alone() {
+    let ehr = Fake::start().await;
+    creates(&ehr, created(), 1, created()).await;
+    let measures = || Mock::given(method("POST")).and(path("/fhir/Observation"));
+    let later = ResponseTemplate::new(429).insert_header("retry-after", "7200");
+    let first = measures().respond_with(later).up_to_n_times(1);
+    ehr.expects(first.with_priority(1)).await;
+    let taken =
+        ResponseTemplate::new(201).insert_header("location", "/fhir/Observation/8/_history/1");
+    ehr.expects(measures().respond_with(taken).with_priority(2))
+        .await;
+    let routed = EHR.replace("\"client\"]", "\"client\", \"observation\"]");
+    let gateway = Setup::new().partner("ehr", &ehr, &routed).start().await;
+    let whole = fixture_whole("observation", "temperature");
+    gateway.submit_context(&whole["context"]).await;
+    gateway.work().await;
+    for id in ["M-1", "M-2"] {
+        let mut measure = whole["record"].clone();
+        measure["measure_id"] = json!(id);
+        let got = gateway.submit("observation", &measure).await;
+        assert_eq!(got.status, 202, "{}", got.text());
+        assert_eq!(gateway.work().await, usize::from(id == "M-1"));
+    }
+    press(&gateway, "/partners/ehr/resume").await;
+    // Its patient has a name there: the only request is its own.
+    assert_eq!(gateway.work().await, 1);
+    let story = gateway
+        .get("/records/observation/M-2", "admin")
+        .await
+        .json();
+    assert_eq!(story["jobs"][0]["state"], "done");
 }
 
 #[tokio::test]

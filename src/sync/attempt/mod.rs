@@ -58,6 +58,8 @@ pub struct Since {
     done: BTreeSet<u32>,
     /// Something of theirs is at the partner; whether it is what they bring is not known yet.
     there: BTreeSet<u32>,
+    /// Whether the partner was asked anything.
+    asked: bool,
 }
 
 /// What keeps a job from being sent now.
@@ -92,13 +94,15 @@ impl Attempt<'_> {
         let (mut begun, mut alone_below) = (false, 0);
         let (mut not_needed, mut next) = (Vec::new(), 0);
         while let Some(effect) = self.open_from(next) {
-            // A consent that is revoked while the job is sent ends it with what has left by then; so does
-            // what another job was told meanwhile.
+            // What another job was told meanwhile ends it with what has left by then. Its first request is the
+            // claim's to allow: a person may have resumed the partner since.
+            let asked = self.since().asked;
+            if asked && self.member.room.is_left_alone(self.house.clock.monotonic()) {
+                let waits = Hold::Settle(State::Waiting, Reason::PartnerPaused, false);
+                return self.held(waits).await;
+            }
+            // So does a consent that is revoked while the job is sent.
             if std::mem::replace(&mut begun, true) {
-                if self.member.room.is_left_alone(self.house.clock.monotonic()) {
-                    let waits = Hold::Settle(State::Waiting, Reason::PartnerPaused, false);
-                    return self.held(waits).await;
-                }
                 let now = self.grounds().await?;
                 if now != grounds
                     && let Some(hold) = self.look().await?

@@ -83,6 +83,7 @@ impl Attempt<'_> {
     pub(super) async fn in_time<T>(&self, sent: impl Future<Output = T>) -> Option<T> {
         let timeout = Duration::from_millis(self.member.partner.facts().timeout_ms);
         self.member.room.sends();
+        self.since().asked = true;
         tokio::time::timeout(timeout + LEASE_MARGIN, sent)
             .await
             .ok()

@@ -28,7 +28,8 @@ pub(crate) struct Line {
     /// The job, as the request says.
     pub(crate) job: Option<String>,
     pub(crate) message: Option<String>,
-    pub(crate) took: Option<Took>,
+    /// What took effect: several things where it was a transaction, nothing where it had no effect.
+    pub(crate) took: Vec<Took>,
     /// 0: nothing that could be read.
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
@@ -114,6 +115,8 @@ pub(crate) struct Evidence {
     pub(crate) integrity: String,
     pub(crate) books: Vec<Book>,
     pub(crate) moved: Vec<Moved>,
+    /// How long after a word of caution something may still be written by what was under way.
+    pub(crate) on_its_way: Duration,
     /// Attempts that may be charged to a message.
     pub(crate) attempts_max: u64,
     /// Whether everything should have come to rest.
@@ -133,6 +136,8 @@ pub(crate) enum Wrong {
     Disordered,
     /// Something that was not accepted arrived.
     Undue,
+    /// A partner was asked something that makes no sense to it.
+    Senseless,
     /// Counters and rows differ; a row without its job; a lane with another head.
     Miscounted,
     /// More attempts than the schedule has, or sooner than the partner asked.

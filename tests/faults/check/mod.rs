@@ -11,8 +11,6 @@ pub(crate) use evidence::{Book, Broken, Evidence, Job, Line, Moved, Name, Sent, 
 
 /// Longer than the time between an answer that is written here and the next request that it allows.
 const SLACK: Duration = Duration::from_millis(60);
-/// How long after a word of caution what was on its way already may come in.
-const ON_ITS_WAY: Duration = Duration::from_millis(800);
 /// Sentences per invariant, at most.
 const SAID_MAX: usize = 5;
 
@@ -64,6 +62,7 @@ pub(crate) fn check(evidence: &Evidence) -> Found {
         arrived(evidence, book, &jobs, &mut found);
         once(book, &mut found);
         due(evidence, book, &jobs, &mut found);
+        sensible(book, &mut found);
         in_order(book, &jobs, &mut found);
         patient(evidence, book, &jobs, &mut found);
     }
@@ -217,13 +216,13 @@ fn arrived(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
     let records: BTreeSet<&str> = book
         .lines
         .iter()
-        .filter(|l| l.took.is_some())
+        .filter(|l| !l.took.is_empty())
         .filter_map(|l| l.record.as_deref())
         .collect();
     let messages: BTreeSet<&str> = book
         .lines
         .iter()
-        .filter(|l| l.took.is_some())
+        .filter(|l| !l.took.is_empty())
         .filter_map(|l| l.message.as_deref())
         .collect();
     let done = jobs.iter().filter(|j| j.state == "done" && !j.acted);
@@ -262,9 +261,10 @@ fn arrived(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
 fn once(book: &Book, found: &mut Found) {
     let mut effects: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for line in &book.lines {
-        let Some(took) = &line.took else { continue };
         let of = line.record.as_deref().unwrap_or("");
-        *effects.entry((of, &took.name)).or_default() += 1;
+        for took in &line.took {
+            *effects.entry((of, &took.name)).or_default() += 1;
+        }
     }
     for ((record, name), n) in effects {
         if n > 1 {
@@ -300,7 +300,7 @@ fn once(book: &Book, found: &mut Found) {
 fn due(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
     let stored: BTreeSet<String> = evidence.stored.iter().map(shown).collect();
     let messages: BTreeSet<&str> = jobs.iter().filter_map(|j| j.message.as_deref()).collect();
-    for line in book.lines.iter().filter(|l| l.took.is_some()) {
+    for line in book.lines.iter().filter(|l| !l.took.is_empty()) {
         let known = match (&line.record, &line.message) {
             (Some(record), _) => stored.contains(record),
             (None, Some(message)) => messages.contains(message.as_str()),
@@ -311,6 +311,16 @@ fn due(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
             let says = format!("{} got {what:?}, which nobody accepted", book.partner);
             found.add(Wrong::Undue, says);
         }
+    }
+}
+
+/// No partner says 400 or 405 here unless it was asked badly; a transaction that is would go unseen otherwise,
+/// because what is refused as a whole is sent again in parts.
+fn sensible(book: &Book, found: &mut Found) {
+    for line in book.lines.iter().filter(|l| matches!(l.status, 400 | 405)) {
+        let (partner, status) = (&book.partner, line.status);
+        let says = format!("{partner} answered {status} to {:?}", line.record);
+        found.add(Wrong::Senseless, says);
     }
 }
 
@@ -331,23 +341,20 @@ fn in_order(book: &Book, jobs: &[&Job], found: &mut Found) {
     }
     for (lane, mut lines) in lanes {
         lines.sort_by_key(|(_, line)| line.begun);
-        for (n, (_, later)) in lines.iter().enumerate().skip(1) {
-            let busy = lines[..n]
-                .iter()
-                .map(|(_, line)| line.ended)
-                .max()
-                .unwrap_or_default();
+        let mut busy = Duration::ZERO;
+        for (_, later) in &lines {
             if busy.saturating_sub(later.begun) > SLACK {
                 let partner = &book.partner;
                 let says = format!("two requests of the lane {lane} were in flight at {partner}");
                 found.add(Wrong::Overlapped, says);
                 break;
             }
+            busy = busy.max(later.ended);
         }
         // A cancel goes first; what a person moved goes when the person says so.
         let mut effects: Vec<(&Job, Duration)> = lines
             .iter()
-            .filter(|(job, line)| line.took.is_some() && job.purpose != "cancel" && !job.acted)
+            .filter(|(job, line)| !line.took.is_empty() && job.purpose != "cancel" && !job.acted)
             .map(|(job, line)| (*job, line.at))
             .collect();
         effects.sort_by_key(|(_, at)| *at);
@@ -382,7 +389,7 @@ fn patient(evidence: &Evidence, book: &Book, jobs: &[&Job], found: &mut Found) {
     }
     let asks = book.lines.iter().filter(|l| l.status == 429);
     for (line, wait) in asks.filter_map(|l| Some((l, l.retry_after?))) {
-        let from = line.ended.saturating_add(ON_ITS_WAY);
+        let from = line.ended.saturating_add(evidence.on_its_way);
         let until = line.ended.saturating_add(wait).saturating_sub(SLACK);
         let soon = |l: &&Line| l.begun > from && l.begun < until && l.method != "GET";
         if let Some(soon) = book.lines.iter().find(soon) {

@@ -1,5 +1,5 @@
 //! What a faulty EHR keeps: resources under ids of its own, found by identifier, created conditionally
-//! where it can, updated under `If-Match`. Reads and writes nothing but its own memory.
+//! and in transactions where it can, updated under `If-Match`. Reads and writes nothing but its own memory.
 
 use std::collections::HashMap;
 
@@ -16,7 +16,7 @@ struct Kept {
 
 /// The EHR's side of the book.
 pub(crate) struct Ehr {
-    /// Whether it honours `If-None-Exist`.
+    /// Whether it honours `If-None-Exist`, and takes transactions.
     conditional: bool,
     next: u64,
     kept: HashMap<(String, String), Kept>,
@@ -42,7 +42,7 @@ impl Ehr {
             .collect()
     }
 
-    pub(crate) fn handle(&mut self, request: &Request) -> (Answer, Option<Took>) {
+    pub(crate) fn handle(&mut self, request: &Request) -> (Answer, Vec<Took>) {
         // The base's own segment stands first.
         let path: Vec<&str> = request.path.iter().skip(1).map(String::as_str).collect();
         match (request.method.as_str(), path.as_slice()) {
@@ -51,16 +51,20 @@ impl Ehr {
                     200,
                     &json!({"resourceType": "CapabilityStatement", "status": "active"}),
                 ),
-                None,
+                Vec::new(),
             ),
-            ("GET", [kind]) => (self.search(kind, &request.query), None),
+            ("GET", [kind]) => (self.search(kind, &request.query), Vec::new()),
             ("GET", [kind, id]) => match self.kept.get(&key(kind, id)) {
-                Some(kept) => (with_version(said(200, &kept.resource), kept.version), None),
-                None => (refused(404), None),
+                Some(kept) => {
+                    let answer = with_version(said(200, &kept.resource), kept.version);
+                    (answer, Vec::new())
+                }
+                None => nothing(404),
             },
+            ("POST", []) if self.conditional => self.transaction(&request.body),
             ("POST", [kind]) => self.create(kind, request),
             ("PUT", [kind, id]) => self.update(kind, id, request),
-            _ => (refused(405), None),
+            _ => nothing(405),
         }
     }
 
@@ -88,49 +92,83 @@ impl Ehr {
         )
     }
 
-    fn create(&mut self, kind: &str, request: &Request) -> (Answer, Option<Took>) {
-        let Some(resource) = body(kind, request) else {
-            return (refused(400), None);
+    /// What a create under this condition finds there: id and version. `Err`: the status that refuses it.
+    pub(super) fn there(
+        &self,
+        kind: &str,
+        condition: Option<&str>,
+    ) -> Result<Option<(String, u64)>, u16> {
+        let Some(condition) = condition.filter(|_| self.conditional) else {
+            return Ok(None);
         };
-        if let Some(condition) = request.header("if-none-exist").filter(|_| self.conditional) {
-            let found = self.found(kind, &pairs(condition));
-            match found.as_slice() {
-                [] => {}
-                [id] => {
-                    let version = self.kept.get(&key(kind, id)).map_or(1, |k| k.version);
-                    let mut answer = with_version(Answer::new(200), version);
-                    answer.headers.push(at(kind, id, version));
-                    return (answer, None);
-                }
-                _ => return (refused(412), None),
+        let mut found = self.found(kind, &pairs(condition));
+        match (found.len(), found.pop()) {
+            (0, _) => Ok(None),
+            (1, Some(id)) => {
+                let version = self.kept.get(&key(kind, &id)).map_or(1, |k| k.version);
+                Ok(Some((id, version)))
+            }
+            _ => Err(412),
+        }
+    }
+
+    /// The version that an update is made over. `Err`: the status that refuses it.
+    pub(super) fn current(&self, kind: &str, id: &str, if_match: Option<&str>) -> Result<u64, u16> {
+        let version = self.kept.get(&key(kind, id)).ok_or(404_u16)?.version;
+        match if_match == Some(format!("W/\"{version}\"").as_str()) {
+            true => Ok(version),
+            false => Err(412),
+        }
+    }
+
+    /// The id of the resource that is created after so many others.
+    pub(super) fn id(&self, after: u64) -> String {
+        format!("e{:07}", self.next + after)
+    }
+
+    fn create(&mut self, kind: &str, request: &Request) -> (Answer, Vec<Took>) {
+        let Some(resource) = body(kind, request) else {
+            return nothing(400);
+        };
+        match self.there(kind, request.header("if-none-exist")) {
+            Err(status) => return nothing(status),
+            Ok(Some((id, version))) => {
+                let mut answer = with_version(Answer::new(200), version);
+                answer.headers.push(("location", at(kind, &id, version)));
+                return (answer, Vec::new());
+            }
+            Ok(None) => {}
+        }
+        let id = self.id(0);
+        let took = self.put(kind, &id, None, resource);
+        let mut answer = with_version(Answer::new(201), 1);
+        answer.headers.push(("location", at(kind, &id, 1)));
+        (answer, vec![took])
+    }
+
+    fn update(&mut self, kind: &str, id: &str, request: &Request) -> (Answer, Vec<Took>) {
+        let Some(resource) = body(kind, request).filter(|r| r["id"] == id) else {
+            return nothing(400);
+        };
+        match self.current(kind, id, request.header("if-match")) {
+            Err(status) => nothing(status),
+            Ok(version) => {
+                let took = self.put(kind, id, Some(version), resource);
+                (with_version(Answer::new(200), version + 1), vec![took])
             }
         }
-        let id = format!("e{:07}", self.next);
-        self.next += 1;
-        self.put(kind, &id, 1, resource);
-        let mut answer = with_version(Answer::new(201), 1);
-        answer.headers.push(at(kind, &id, 1));
-        (answer, took(format!("{kind}/{id}"), true))
     }
 
-    fn update(&mut self, kind: &str, id: &str, request: &Request) -> (Answer, Option<Took>) {
-        let Some(resource) = body(kind, request).filter(|r| r["id"] == id) else {
-            return (refused(400), None);
-        };
-        let Some(version) = self.kept.get(&key(kind, id)).map(|k| k.version) else {
-            return (refused(404), None);
-        };
-        if request.header("if-match") != Some(format!("W/\"{version}\"").as_str()) {
-            return (refused(412), None);
-        }
-        self.put(kind, id, version + 1, resource);
-        (
-            with_version(Answer::new(200), version + 1),
-            took(format!("{kind}/{id}"), false),
-        )
-    }
-
-    fn put(&mut self, kind: &str, id: &str, version: u64, mut resource: Value) {
+    /// Keeps it: over that version, or as something new, whose id is the next one then.
+    pub(super) fn put(
+        &mut self,
+        kind: &str,
+        id: &str,
+        over: Option<u64>,
+        mut resource: Value,
+    ) -> Took {
+        let version = over.unwrap_or(0) + 1;
+        self.next += u64::from(over.is_none());
         resource["id"] = json!(id);
         resource["meta"]["versionId"] = json!(version.to_string());
         for name in names(&resource) {
@@ -140,6 +178,7 @@ impl Ehr {
             }
         }
         self.kept.insert(key(kind, id), Kept { version, resource });
+        took(format!("{kind}/{id}"), over.is_none())
     }
 }
 
@@ -147,7 +186,7 @@ fn key(kind: &str, id: &str) -> (String, String) {
     (kind.to_owned(), id.to_owned())
 }
 
-fn said(status: u16, body: &Value) -> Answer {
+pub(super) fn said(status: u16, body: &Value) -> Answer {
     Answer {
         body: body.to_string().into_bytes(),
         ..Answer::new(status)
@@ -162,13 +201,18 @@ fn refused(status: u16) -> Answer {
     )
 }
 
+/// A refusal: it did nothing.
+pub(super) fn nothing(status: u16) -> (Answer, Vec<Took>) {
+    (refused(status), Vec::new())
+}
+
 fn with_version(mut answer: Answer, version: u64) -> Answer {
     answer.headers.push(("etag", format!("W/\"{version}\"")));
     answer
 }
 
-fn at(kind: &str, id: &str, version: u64) -> (&'static str, String) {
-    ("location", format!("{kind}/{id}/_history/{version}"))
+pub(super) fn at(kind: &str, id: &str, version: u64) -> String {
+    format!("{kind}/{id}/_history/{version}")
 }
 
 fn body(kind: &str, request: &Request) -> Option<Value> {

@@ -23,6 +23,11 @@ impl Request {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// Whether it is a FHIR transaction: a `POST` to the EHR's base.
+    pub(crate) fn is_transaction(&self) -> bool {
+        self.method == "POST" && self.path == ["fhir"]
+    }
+
     pub(crate) fn is_write(&self) -> bool {
         self.method != "GET"
     }

@@ -5,6 +5,7 @@ pub(crate) mod ehr;
 pub(crate) mod http;
 pub(crate) mod pharmacy;
 pub(crate) mod tls;
+mod transaction;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -40,6 +41,10 @@ pub(crate) enum Bad {
     Page,
     /// Bytes that are no HTTP.
     Garbage,
+    /// The next transaction is refused as a whole; what else comes before it is well.
+    Apart,
+    /// The next transaction took effect, and the answer says so of its first half only.
+    HalfSaid,
 }
 
 /// What it keeps.
@@ -260,6 +265,7 @@ impl Partner {
                 body: b"<html><body>Please log in</body></html>".to_vec(),
                 ..Answer::new(200)
             },
+            Some(Bad::HalfSaid) => transaction::half_said(answer),
             // So that there is a body to break off in.
             Some(Bad::HalfBody | Bad::HeadThenReset) if answer.body.is_empty() => Answer {
                 body: br#"{"resourceType": "OperationOutcome"}"#.to_vec(),
@@ -336,8 +342,12 @@ impl Partner {
         if !request.is_write() {
             return (manner.standing, delay);
         }
-        if let Some(bad) = manner.next.pop_front() {
-            return (Some(bad), delay);
+        let waits = matches!(manner.next.front(), Some(Bad::Apart | Bad::HalfSaid));
+        if (!waits || request.is_transaction())
+            && let Some(bad) = manner.next.pop_front()
+        {
+            let refused = Bad::Status(422, None, false);
+            return (Some(if bad == Bad::Apart { refused } else { bad }), delay);
         }
         if manner.shaky > 0 && manner.random.u8(0..100) < manner.shaky {
             let effect = manner.random.bool();
@@ -363,6 +373,6 @@ fn line(request: &Request, begun: Duration) -> Line {
 }
 
 /// Something that took effect.
-pub(crate) fn took(name: String, created: bool) -> Option<Took> {
-    Some(Took { name, created })
+pub(crate) fn took(name: String, created: bool) -> Took {
+    Took { name, created }
 }

@@ -58,17 +58,17 @@ impl Pharmacy {
             || self.cancels.iter().any(|c| c.message == message)
     }
 
-    pub(crate) fn handle(&mut self, request: &Request, line: &mut Line) -> (Answer, Option<Took>) {
+    pub(crate) fn handle(&mut self, request: &Request, line: &mut Line) -> (Answer, Vec<Took>) {
         let xml_answer = |status, body: String| Answer {
             media_type: "application/xml",
             body: body.into_bytes(),
             ..Answer::new(status)
         };
         if !request.is_write() {
-            return (Answer::new(200), None);
+            return (Answer::new(200), Vec::new());
         }
         let Ok(root) = xml::read(&request.body) else {
-            return (Answer::new(400), None);
+            return (Answer::new(400), Vec::new());
         };
         let text = |path: &str| root.text_at(path).unwrap_or_default().to_owned();
         let message = text("Header/MessageID");
@@ -80,7 +80,7 @@ impl Pharmacy {
         if self.answers_220 && self.has(&message) {
             let error = "<Error><Code>900</Code><DescriptionCode>220</DescriptionCode>\
                 <Description>Had already</Description></Error>";
-            return (xml_answer(200, self.letter(&message, error)), None);
+            return (xml_answer(200, self.letter(&message, error)), Vec::new());
         }
         match kind {
             "NewRx" => {
@@ -104,11 +104,11 @@ impl Pharmacy {
                     told: false,
                 });
             }
-            _ => return (Answer::new(400), None),
+            _ => return (Answer::new(400), Vec::new()),
         }
         let status = "<Status><Code>010</Code></Status>";
         let answer = xml_answer(200, self.letter(&message, status));
-        (answer, took(message, true))
+        (answer, vec![took(message, true)])
     }
 
     /// What it has to tell: the cancel's MessageID, and the message.

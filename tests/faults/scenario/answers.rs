@@ -56,7 +56,8 @@ const ALL: [Bad; 16] = [
     Bad::Status(500, None, true),
     Bad::Status(502, None, true),
     Bad::Status(503, Some(1), false),
-    Bad::Status(429, Some(1), false),
+    // Longer than what is under way may take.
+    Bad::Status(429, Some(2), false),
     Bad::Status(408, None, false),
     Bad::Status(408, None, true),
     Bad::Silent(false),
@@ -69,6 +70,9 @@ const ALL: [Bad; 16] = [
     Bad::Page,
     Bad::Garbage,
 ];
+
+/// And what can go wrong with a transaction.
+const OF_TRANSACTIONS: [Bad; 2] = [Bad::Apart, Bad::HalfSaid];
 
 /// F5: every bad answer, several times, at each sort of partner.
 pub(crate) async fn bad(run: Run) -> Outcome {
@@ -84,6 +88,9 @@ pub(crate) async fn bad(run: Run) -> Outcome {
             let mut all = ALL;
             random.shuffle(&mut all);
             stage.partner(name).next(all);
+            if name == EHR {
+                stage.partner(name).next(OF_TRANSACTIONS);
+            }
         }
         let over = |s: &Stage| {
             [EHR, STRICT, PHARMACY]
@@ -95,7 +102,8 @@ pub(crate) async fn bad(run: Run) -> Outcome {
         }
     }
     traffic.stop().await;
-    stage.finish(90 * SECOND, found).await
+    Run::had_transactions(&mut stage, &mut found);
+    stage.finish(run.rest(), found).await
 }
 
 /// F5: certificates that have expired, and of another host: an outage, which costs no message anything.

@@ -28,7 +28,9 @@ pub(crate) async fn kills(run: Run) -> Outcome {
         stage.start(&[]).await;
     }
     traffic.stop().await;
-    stage.finish(90 * SECOND, Found::default()).await
+    let mut found = Found::default();
+    Run::had_transactions(&mut stage, &mut found);
+    stage.finish(run.rest(), found).await
 }
 
 /// The arguments that arm a place.
@@ -75,7 +77,8 @@ pub(crate) async fn places(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(90 * SECOND, found).await
+    Run::had_transactions(&mut stage, &mut found);
+    stage.finish(run.rest(), found).await
 }
 
 /// Killed right before the commit, held there long enough for a wrong yes to be heard.
@@ -98,7 +101,7 @@ pub(crate) async fn told(run: Run) -> Outcome {
     }
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(90 * SECOND, Found::default()).await
+    stage.finish(run.rest(), Found::default()).await
 }
 
 /// Killed right before a send.
@@ -112,9 +115,11 @@ pub(crate) async fn posts(run: Run) -> Outcome {
     stage.open().await;
     stage.kill();
     stage.start(&fault(Point::BeforePost, 3, "kill:50")).await;
-    let traffic = stage
-        .clinic
-        .traffic(Mix::MEASURES, 3, Duration::from_millis(10));
+    let mix = Mix {
+        plans: 50,
+        ..Mix::MEASURES
+    };
+    let traffic = stage.clinic.traffic(mix, 3, Duration::from_millis(10));
     if !stage.dies(20 * SECOND).await {
         found.add(Wrong::Held, "no send was killed");
     }
@@ -206,5 +211,5 @@ pub(crate) async fn clock(run: Run) -> Outcome {
     }
     traffic.stop().await;
     set(3700);
-    stage.finish(90 * SECOND, Found::default()).await
+    stage.finish(run.rest(), Found::default()).await
 }

@@ -119,7 +119,7 @@ pub(crate) async fn full(run: Run) -> Outcome {
         "a tmpfs of {DISK_MB} MiB, {} MiB used in the end",
         used >> 20
     ));
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// The nearest thing where no disk can be mounted: a database that may not grow, until the next start.
@@ -160,11 +160,12 @@ async fn limited(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// F13: what was not yet safe on the disk is lost. The gateway is stopped at random moments, its files are
-/// copied as they are, the copies are cut and torn behind what a commit made safe, and opened again.
+/// copied as they are, the copies are cut and torn behind what a commit made safe, and opened again. Records
+/// come in bursts, one for each copy, so that the database does not grow while the copies are looked at.
 ///
 /// This is not a disk that forgets: the copies come from the page cache, so that nothing is said about
 /// whether a `fdatasync` reached the platter; what is said is that everything acknowledged lies before the
@@ -178,17 +179,18 @@ pub(crate) async fn copies(run: Run) -> Outcome {
     })
     .await;
     stage.open().await;
-    let traffic = stage
-        .clinic
-        .traffic(Mix::default(), 6, Duration::from_millis(5));
     let mut opened = 0;
-    for n in 0..run.of(4, 40) {
+    for n in 0..run.of(4, 24) {
+        let traffic = stage
+            .clinic
+            .traffic(Mix::default(), 6, Duration::from_millis(5));
         tokio::time::sleep(Duration::from_millis(random.u64(100..500))).await;
         stage.signal(0, "-STOP");
         let mut evidence = stage.evidence();
         let folder = stage.folder().join(format!("copy-{n}"));
         copy(&stage.database(), &folder);
         stage.signal(0, "-CONT");
+        traffic.stop().await;
         stage.faults += 1;
         // As it was found: everything that anybody was told.
         let look = Look::alone(&folder.join("gateway.db"));
@@ -198,7 +200,7 @@ pub(crate) async fn copies(run: Run) -> Outcome {
         let safe = committed(&wal);
         let shm = std::fs::read(folder.join("kept-shm")).expect("its index");
         let filled = backfilled(&wal, &shm).min(wal.len());
-        for _ in 0..3 {
+        for _ in 0..run.of(3, 6) {
             let cut = random.usize(safe.min(wal.len())..=wal.len());
             recover(&folder, &wal, cut, &mut random);
             let mut after = stage_of(&folder);
@@ -223,11 +225,10 @@ pub(crate) async fn copies(run: Run) -> Outcome {
         }
         std::fs::remove_dir_all(&folder).expect("removed");
     }
-    traffic.stop().await;
     stage.note(format!(
         "{opened} cut and torn copies were opened; they come from the page cache, not from a disk that forgets"
     ));
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// How much of a log a checkpoint has begun to copy into the database: SQLite's index of the log says so

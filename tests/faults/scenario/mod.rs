@@ -9,11 +9,15 @@ mod people;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use fhir_gateway::fault::Mutant;
 
-use crate::check::Wrong;
-use crate::stage::{Outcome, Setup};
+use crate::check::{Found, Wrong};
+use crate::stage::{Outcome, Setup, Stage};
+
+/// Transactions that have to take effect where they are to be hit.
+const TRANSACTIONS_MIN: usize = 20;
 
 /// What a scenario is run with.
 #[derive(Clone, Copy)]
@@ -33,6 +37,23 @@ impl Run {
             setup.postgres = nodes::anew();
         }
         setup
+    }
+
+    /// How long what is left may take to come to rest: it ends as soon as all does.
+    fn rest(self) -> Duration {
+        Duration::from_secs(self.of(90, 600))
+    }
+
+    /// What is about transactions, too, says nothing of them where there were hardly any.
+    fn had_transactions(stage: &mut Stage, found: &mut Found) {
+        let (had, unheard) = stage.transactions();
+        stage.note(format!(
+            "{unheard} transactions took effect, and were answered badly"
+        ));
+        if had < TRANSACTIONS_MIN {
+            let says = format!("only {had} transactions took effect");
+            found.add(Wrong::Held, says);
+        }
     }
 
     /// One of two, by the version that is run.

@@ -58,6 +58,7 @@ fn skipped() -> Outcome {
         messages: 0,
         kills: 0,
         faults: 0,
+        transactions: 0,
         rss_mb: 0,
         notes: vec!["SKIPPED: no PostgreSQL server is installed".to_owned()],
     }
@@ -113,7 +114,7 @@ pub(crate) async fn marks(run: Run) -> Outcome {
         tokio::time::sleep(SECOND / 2).await;
     }
     traffic.stop().await;
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// F10: nodes are killed and come back; one is stopped until long after its leases, and goes on.
@@ -151,7 +152,7 @@ pub(crate) async fn nodes(run: Run) -> Outcome {
         stage.signal(1, "-CONT");
     }
     traffic.stop().await;
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// F11: the server stops at once, as if its machine had died, and starts again.
@@ -172,7 +173,7 @@ pub(crate) async fn server(run: Run) -> Outcome {
         cluster.control(&["start"]);
     }
     traffic.stop().await;
-    let outcome = stage.finish(90 * SECOND, Found::default()).await;
+    let outcome = stage.finish(run.rest(), Found::default()).await;
     cluster.control(&["-m", "immediate", "stop"]);
     outcome
 }
@@ -249,5 +250,5 @@ pub(crate) async fn snapshot(run: Run) -> Outcome {
         found.add(Wrong::Held, says.clone());
     }
     stage.note(says);
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }

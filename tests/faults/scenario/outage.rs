@@ -90,7 +90,7 @@ pub(crate) async fn cancels(run: Run) -> Outcome {
     stage.clinic.send(Mix::ORDERS, 4).await;
     stage.drained(None, 20 * SECOND).await;
     let came = stage.partner(PHARMACY).book();
-    let came = came.iter().filter(|line| line.took.is_some()).count();
+    let came = came.iter().filter(|line| !line.took.is_empty()).count();
     // The first one may have been on its way when the pharmacy went down.
     if came > 6 {
         let says = format!("a pharmacy got {came} messages of four orders");
@@ -132,7 +132,7 @@ pub(crate) async fn slow(run: Run) -> Outcome {
         found.add(Wrong::Held, says.clone());
     }
     stage.note(says);
-    stage.finish(90 * SECOND, found).await
+    stage.finish(run.rest(), found).await
 }
 
 /// F7: one patient has a long line, others stand beside it.
@@ -179,7 +179,6 @@ pub(crate) async fn backlog(run: Run) -> Outcome {
         found.add(Wrong::Held, says.clone());
     }
     stage.note(says);
-    stage
-        .finish(Duration::from_secs(run.of(60, 900)), found)
-        .await
+    let rest = Duration::from_secs(run.of(60, 900));
+    stage.finish(rest, found).await
 }

@@ -30,6 +30,9 @@ pub(crate) use setup::{EHR, PHARMACY, STRICT, Setup, UNKNOWING};
 const RSS_MB_MAX: u64 = 400;
 /// What comes to rest sooner than this is not worth a word.
 const LONG: Duration = Duration::from_secs(10);
+/// An attempt that began before a partner's word of caution was heard goes on for as long as a request may
+/// take; this much later the last of it has come in, on a machine with other things to do.
+const ON_ITS_WAY: Duration = Duration::from_millis(300);
 /// How long it may take to listen.
 const START: Duration = Duration::from_secs(40);
 
@@ -61,6 +64,8 @@ pub(crate) struct Outcome {
     pub(crate) messages: u64,
     pub(crate) kills: u64,
     pub(crate) faults: u64,
+    /// Requests by which several things took effect at once.
+    pub(crate) transactions: u64,
     pub(crate) rss_mb: u64,
     /// What was measured beside.
     pub(crate) notes: Vec<String>,
@@ -225,6 +230,14 @@ impl Stage {
         let log = log.unwrap_or_default();
         let from = log.lines().count().saturating_sub(5);
         log.lines().skip(from).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Requests so far by which several things took effect at once, and how many of them had no answer that
+    /// says so.
+    pub(crate) fn transactions(&self) -> (usize, usize) {
+        let books: Vec<_> = self.partners.iter().map(Partner::book).collect();
+        let all = || books.iter().flatten().filter(|l| l.took.len() > 1);
+        (all().count(), all().filter(|l| l.status != 200).count())
     }
 
     /// Remembers a figure.
@@ -399,6 +412,7 @@ impl Stage {
             faults: self.faults
                 + self.kills
                 + self.partners.iter().map(Partner::faults).sum::<u64>(),
+            transactions: self.transactions().0 as u64,
             rss_mb,
             notes: std::mem::take(&mut self.notes),
         }
@@ -415,6 +429,7 @@ impl Stage {
                 .unwrap_or_else(PoisonError::into_inner)
                 .moved
                 .clone(),
+            on_its_way: Duration::from_millis(self.setup.timeout_ms) + ON_ITS_WAY,
             attempts_max: self.setup.schedule_s.len() as u64 + 1,
             ..Evidence::default()
         };

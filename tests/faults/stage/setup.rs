@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::door::TOKEN;
 use crate::partner::Partner;
 
-/// An EHR that honours `If-None-Exist`, in the order of each record.
+/// An EHR that honours `If-None-Exist` and takes transactions, in the order of each record.
 pub(crate) const EHR: &str = "ehr-a";
 /// One that is searched first, in the order of each patient.
 pub(crate) const STRICT: &str = "ehr-b";
@@ -101,7 +101,8 @@ impl Setup {
             );
             let block = match name {
                 EHR => format!(
-                    "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\ncreate = \"conditional\"\npatients = \"created\"\n"
+                    "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\ncreate = \"conditional\"\n\
+                     transaction_entries_max = 50\npatients = \"created\"\n"
                 ),
                 STRICT => format!(
                     "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\norder = \"patient\"\npatients = \"created\"\n"
