@@ -72,7 +72,7 @@ const ALL: [Bad; 16] = [
 ];
 
 /// And what can go wrong with a transaction.
-const OF_TRANSACTIONS: [Bad; 2] = [Bad::Apart, Bad::HalfSaid];
+const OF_TRANSACTIONS: [Bad; 3] = [Bad::Apart, Bad::HalfSaid, Bad::Edited];
 
 /// F5: every bad answer, several times, at each sort of partner.
 pub(crate) async fn bad(run: Run) -> Outcome {
