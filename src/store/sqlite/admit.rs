@@ -90,7 +90,8 @@ fn put_jobs(
     a: &Admission,
     replaced: &[(PartnerId, i64)],
 ) -> rusqlite::Result<()> {
-    if a.jobs.is_empty() {
+    let jobs = i64::try_from(a.jobs.len()).unwrap_or(i64::MAX);
+    if jobs == 0 {
         return Ok(());
     }
     let client = client_of(connection, a)?;
@@ -108,7 +109,7 @@ fn put_jobs(
         };
         jobs::put(connection, job, brings)?;
     }
-    Ok(())
+    versions::total(connection, a.tenant.as_str(), "jobs", jobs)
 }
 
 /// Holds patients until the job of their merge has ended.

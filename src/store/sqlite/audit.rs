@@ -76,7 +76,7 @@ const CHECKS: &[(Fault, &str)] = &[
     // Open, but out of its lane without what keeps it there.
     (
         Fault::Astray,
-        "SELECT tenant, partner, count(*) FROM job WHERE state IN ('waiting', 'sending', 'asking')
+        "SELECT tenant, partner, count(*) FROM job WHERE settled IS NULL
            AND rank IS NULL AND held = 0 AND (awaits IS NULL OR state <> 'waiting')
          GROUP BY tenant, partner",
     ),
@@ -94,7 +94,7 @@ const CHECKS: &[(Fault, &str)] = &[
     ),
     (
         Fault::Empty,
-        "SELECT tenant, partner, count(*) FROM job j WHERE state IN ('waiting', 'sending', 'asking')
+        "SELECT tenant, partner, count(*) FROM job j WHERE settled IS NULL
            AND NOT EXISTS (SELECT 1 FROM effect e WHERE e.tenant = j.tenant AND e.job = j.seq)
          GROUP BY tenant, partner",
     ),

@@ -4,9 +4,8 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::claim::{drain, has_older};
-use super::lanes::{self, Lane};
-use super::makers;
-use super::rows;
+use super::lanes::Lane;
+use super::{held_back, makers, rows};
 use crate::clock::Time;
 use crate::ids::{JobId, MessageId, PartnerId};
 use crate::sync::job::{Purpose, State, VersionRef};
@@ -98,13 +97,13 @@ pub(super) fn blocked_by(
         out.extend(head(connection, lane, g.seq)?);
     }
     if waits && g.view.purpose != Purpose::Cancel {
-        if lanes::needs(connection, lane, g.seq)? {
+        if held_back::needs(connection, lane, g.seq)? {
             out.extend(needs(connection, lane, g.seq)?);
         }
-        if lanes::holds(connection, lane, g.client.as_deref(), g.seq)? {
+        if held_back::holds(connection, lane, g.client.as_deref(), g.seq)? {
             out.extend(merge(connection, lane, g)?);
         }
-        if lanes::stopped(connection, lane, g.client.as_deref(), g.seq)? {
+        if held_back::stopped(connection, lane, g.client.as_deref(), g.seq)? {
             out.extend(stops(connection, lane, g)?);
         }
         let since = g.succeeds.unwrap_or(g.seq);
@@ -180,7 +179,7 @@ fn head(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqlite::Result<O
         .optional()
 }
 
-/// What is not there yet and on its way: the rows that make [`lanes::needs`] true.
+/// What is not there yet and on its way: the rows that make [`held_back::needs`] true.
 fn needs(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqlite::Result<Vec<Blocker>> {
     connection
         .prepare_cached(

@@ -2,10 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::effects;
-use super::jobs::{self, Move, Place};
-use super::lanes;
-use super::rows;
+use super::lanes::{self, Lane};
+use super::{counts, effects, held_back, rows};
 use crate::clock::Time;
 use crate::fault::{self, Mutant};
 use crate::ids::{JobId, MessageId, PartnerId, TenantId};
@@ -18,23 +16,19 @@ pub(super) fn claim(
     request: &ClaimRequest,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let now = request.now.micros();
-    let until = request.now.plus(request.lease).micros();
+    let lease = Lease::of(connection, request)?;
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
         if paused(connection, tenant, partner)? && !fault::mutant(Mutant::BreakerIgnored) {
             continue;
         }
         lanes::ripen(connection, tenant.as_str(), partner.as_str(), now)?;
-        if let Some(mark) = drain(connection, tenant.as_str(), partner.as_str())? {
-            for seq in before(connection, tenant, partner, mark, *room)? {
-                out.push(take(connection, seq, until, request)?);
-            }
-            continue;
-        }
-        let by_age = request.by_age(*room);
-        for seq in heads(connection, tenant, partner, *room, by_age)? {
-            out.push(take(connection, seq, until, request)?);
-        }
+        let heads = match drain(connection, tenant.as_str(), partner.as_str())? {
+            Some(mark) => before(connection, tenant, partner, mark, *room)?,
+            None => heads(connection, tenant, partner, *room, request.by_age(*room))?,
+        };
+        let at = (tenant.as_str(), partner.as_str());
+        lease.put_on(connection, at, &heads, &mut out)?;
     }
     Ok(out)
 }
@@ -164,35 +158,93 @@ fn before(
     Ok(heads.into_iter().map(|(_, seq)| seq).collect())
 }
 
-fn take(
-    connection: &Connection,
-    seq: i64,
-    until: i64,
-    request: &ClaimRequest,
-) -> rusqlite::Result<Claimed> {
-    let place = Place::of(connection, seq)?;
-    let to = match place.state {
-        State::Asking => State::Asking,
-        _ => State::Sending,
-    };
-    let to = Move {
-        lease: Some((until, &request.worker)),
-        ..Move::to(to, request.now.micros())
-    };
-    jobs::go(connection, &place, &to)?;
-    claimed(connection, &place.tenant, seq)
+/// What the jobs of one claim have in common.
+struct Lease<'a> {
+    worker: &'a str,
+    now: i64,
+    until: Time,
+    /// The newest version row, so that consents that come later are noticed.
+    seen_rows: i64,
 }
 
-fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<Claimed> {
-    let effects = effects::of(connection, tenant, seq)?;
-    connection
+impl Lease<'_> {
+    fn of<'a>(connection: &Connection, request: &'a ClaimRequest) -> rusqlite::Result<Lease<'a>> {
+        Ok(Lease {
+            worker: &request.worker,
+            now: request.now.micros(),
+            until: request.now.plus(request.lease),
+            seen_rows: connection
+                .prepare_cached("SELECT ifnull(max(rowid), 0) FROM version")?
+                .query_row([], |r| r.get(0))?,
+        })
+    }
+
+    /// Puts it on the heads of ready lanes of a partner: what [`jobs::go`](super::jobs::go) does, without
+    /// looking for what cannot be. They stand where they stood, and nobody begins or ends to wait for
+    /// them. Counters and merges are seen to once, for all.
+    fn put_on(
+        &self,
+        connection: &Connection,
+        (tenant, partner): (&str, &str),
+        heads: &[i64],
+        out: &mut Vec<Claimed>,
+    ) -> rusqlite::Result<()> {
+        let merges = !heads.is_empty() && held_back::merges(connection, tenant, partner)?;
+        let (mut begun, mut matters) = (0, false);
+        for seq in heads {
+            let (mut job, key) = claimed(connection, *seq)?;
+            let lane = Lane {
+                tenant,
+                partner,
+                key: &key,
+            };
+            if job.state != State::Asking {
+                begun += i64::from(job.state != State::Sending);
+                job.state = State::Sending;
+            }
+            (job.token, job.lease_until) = (job.token + 1, self.until);
+            connection
+                .prepare_cached(
+                    "UPDATE job SET state = ?2, rank = ?3, lease_until = ?4, worker = ?5, token = ?6,
+                       seen_rows = ?7, awaits = NULL, awaits_until = NULL WHERE seq = ?1",
+                )?
+                .execute(params![
+                    seq,
+                    job.state.as_str(),
+                    lanes::at::LEASED,
+                    self.until.micros(),
+                    self.worker,
+                    job.token,
+                    self.seen_rows
+                ])?;
+            if !lanes::leased(connection, lane, *seq)? {
+                lanes::refresh(connection, lane, 0, self.now)?;
+            }
+            let client = job.client.as_deref();
+            matters =
+                matters || (merges && held_back::matters_to_merges(connection, lane, client)?);
+            out.push(job);
+        }
+        if begun > 0 {
+            counts::begun(connection, tenant, partner, begun)?;
+        }
+        if matters {
+            lanes::refresh_held(connection, tenant, partner, self.now)?;
+        }
+        Ok(())
+    }
+}
+
+/// A job as whoever claims it gets it, before the lease; and its lane.
+fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<(Claimed, String)> {
+    let (mut job, lane) = connection
         .prepare_cached(
             "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,
-               lease_until, attempts, asks, unsure, deadline, guarded, accepted, message, policy
+               attempts, asks, unsure, deadline, guarded, accepted, message, policy, lane
              FROM job WHERE seq = ?",
         )?
         .query_row([seq], |r| {
-            Ok(Claimed {
+            let job = Claimed {
                 tenant: TenantId::new(r.get_ref(0)?.as_str()?),
                 id: JobId::new(r.get_ref(1)?.as_str()?),
                 partner: PartnerId::new(r.get_ref(2)?.as_str()?),
@@ -206,20 +258,23 @@ fn claimed(connection: &Connection, tenant: &str, seq: i64) -> rusqlite::Result<
                 purpose: rows::purpose(r, 8)?,
                 state: rows::state(r, 9)?,
                 token: r.get(10)?,
-                lease_until: rows::time(r, 11)?,
-                attempts: rows::small(r, 12)?,
-                asks: rows::small(r, 13)?,
-                unsure: r.get(14)?,
-                deadline: r.get::<_, Option<i64>>(15)?.map(Time::from_micros),
-                guarded: r.get(16)?,
-                accepted: rows::time(r, 17)?,
+                lease_until: Time::NEVER,
+                attempts: rows::small(r, 11)?,
+                asks: rows::small(r, 12)?,
+                unsure: r.get(13)?,
+                deadline: r.get::<_, Option<i64>>(14)?.map(Time::from_micros),
+                guarded: r.get(15)?,
+                accepted: rows::time(r, 16)?,
                 message: r
-                    .get::<_, Option<String>>(18)?
+                    .get::<_, Option<String>>(17)?
                     .map(|m| MessageId::new(&m)),
-                policy: r.get(19)?,
-                effects,
-            })
-        })
+                policy: r.get(18)?,
+                effects: Vec::new(),
+            };
+            Ok((job, r.get(19)?))
+        })?;
+    job.effects = effects::of(connection, job.tenant.as_str(), seq)?;
+    Ok((job, lane))
 }
 
 /// Whether anything could be claimed: lets idle workers ask without a commit.

@@ -21,6 +21,28 @@ pub(super) fn moved(connection: &Connection, place: &Place, to: State) -> rusqli
     Ok(())
 }
 
+/// So many jobs of a partner that waited are being sent.
+pub(super) fn begun(
+    connection: &Connection,
+    tenant: &str,
+    partner: &str,
+    many: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO count (tenant, partner, state, n) VALUES (?1, ?2, ?3, -?5), (?1, ?2, ?4, ?5)
+             ON CONFLICT DO UPDATE SET n = n + excluded.n",
+        )?
+        .execute(params![
+            tenant,
+            partner,
+            State::Waiting.as_str(),
+            State::Sending.as_str(),
+            many
+        ])?;
+    Ok(())
+}
+
 /// One more job begins in a state.
 pub(super) fn made(
     connection: &Connection,

@@ -109,7 +109,7 @@ pub(super) fn wake(
     let held: Vec<i64> = connection
         .prepare_cached(
             "SELECT seq FROM job WHERE tenant = ?1 AND client = ?2 AND held = 1
-               AND state IN ('waiting', 'sending', 'asking', 'parked')",
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded'",
         )?
         .query_map(params![tenant, client], |r| r.get(0))?
         .collect::<rusqlite::Result<_>>()?;

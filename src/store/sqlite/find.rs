@@ -110,7 +110,7 @@ pub(super) fn jobs(
                     lists.push(one(
                         &format!(
                             "SELECT {JOB} FROM job INDEXED BY job_open WHERE tenant = ?1 AND partner = ?2
-                               AND state IN ('waiting', 'sending', 'asking') AND (accepted, seq) > (?3, ?4)
+                               AND settled IS NULL AND (accepted, seq) > (?3, ?4)
                              ORDER BY accepted, seq"
                         ),
                         &[&tenant, &partner, &accepted, &seq],

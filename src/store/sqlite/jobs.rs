@@ -1,14 +1,11 @@
 //! Jobs: made, moved, confirmed. Every change of a job's state goes through [`go`], which keeps what
-//! hangs on it: rank, counters, lanes, holds, those who waited.
+//! hangs on it: rank, counters, lanes, holds, those who waited. Only a claim has a shorter way of its own.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::counts;
-use super::effects;
 use super::lanes::{self, Lane, Standing};
-use super::makers;
 use super::rows::{self, int};
-use super::versions::total;
+use super::{counts, effects, held_back, makers};
 use crate::sync::job::{NewJob, Purpose, Reach, State, VersionRef};
 use crate::sync::reason::Reason;
 
@@ -137,8 +134,6 @@ pub(super) struct Move<'a> {
     pub(super) reach: Option<Reach>,
     /// Whether what it awaited does not matter any more.
     pub(super) frees: bool,
-    /// Until when and by whom it is leased from now on.
-    pub(super) lease: Option<(i64, &'a str)>,
     pub(super) now: i64,
 }
 
@@ -152,7 +147,6 @@ impl<'a> Move<'a> {
             unsure: None,
             reach: None,
             frees: false,
-            lease: None,
             now,
         }
     }
@@ -198,20 +192,18 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         held: to.held,
         awaits,
         unsure: to.unsure.unwrap_or(place.unsure),
-        leased: to.lease.is_some(),
+        leased: false,
         holds_lane: place.holds_lane,
     });
     connection
         .prepare_cached(
             "UPDATE job SET state = ?2, rank = ?3,
                reason = CASE WHEN ?4 IS NULL THEN reason ELSE nullif(?4, '') END,
-               due = ifnull(?5, due), held = ?6, lease_until = ?7, worker = ?8, settled = ?9,
-               unsure = ifnull(?10, unsure), reach = ifnull(?11, reach),
-               awaits = CASE WHEN ?12 THEN awaits END,
-               awaits_until = CASE WHEN ?12 THEN awaits_until END,
-               token = token + 1,
-               seen_rows = CASE WHEN ?7 IS NULL THEN seen_rows
-                 ELSE (SELECT ifnull(max(rowid), 0) FROM version) END
+               due = ifnull(?5, due), held = ?6, lease_until = NULL, worker = NULL, settled = ?7,
+               unsure = ifnull(?8, unsure), reach = ifnull(?9, reach),
+               awaits = CASE WHEN ?10 THEN awaits END,
+               awaits_until = CASE WHEN ?10 THEN awaits_until END,
+               token = token + 1
              WHERE seq = ?1",
         )?
         .execute(params![
@@ -221,8 +213,6 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             to.reason,
             to.due,
             to.held,
-            to.lease.map(|l| l.0),
-            to.lease.map(|l| l.1),
             (!to.to.is_open()).then_some(to.now),
             to.unsure,
             to.reach.map(Reach::as_str),
@@ -238,9 +228,7 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             .execute(params![place.tenant, place.seq])?;
     }
     let by = i64::from(rank.is_some()) - i64::from(place.stands);
-    if to.lease.is_none() || !lanes::leased(connection, place.lane(), place.seq)? {
-        lanes::refresh(connection, place.lane(), by, to.now)?;
-    }
+    lanes::refresh(connection, place.lane(), by, to.now)?;
     let mut others = Vec::new();
     if place.on_its_way() != (to.to.is_open() && !to.held) {
         others = lanes::needing(
@@ -251,8 +239,9 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
             &place.record,
         )?;
     }
+    let merges = held_back::merges(connection, &place.tenant, &place.partner)?;
     // A merge that is parked holds on: it has not arrived.
-    if ended {
+    if ended && merges {
         others.extend(unheld(connection, place)?);
     }
     others.sort_unstable();
@@ -264,7 +253,10 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         };
         lanes::refresh(connection, lane, 0, to.now)?;
     }
-    merges_look_again(connection, place.lane(), place.client.as_deref(), to.now)
+    match merges {
+        true => merges_look_again(connection, place.lane(), place.client.as_deref(), to.now),
+        false => Ok(()),
+    }
 }
 
 /// What merges wait for has changed, perhaps.
@@ -274,7 +266,7 @@ fn merges_look_again(
     client: Option<&str>,
     now: i64,
 ) -> rusqlite::Result<()> {
-    if lanes::matters_to_merges(connection, lane, client)? {
+    if held_back::matters_to_merges(connection, lane, client)? {
         lanes::refresh_held(connection, lane.tenant, lane.partner, now)?;
     }
     Ok(())
@@ -309,7 +301,7 @@ pub(super) struct Brings<'a> {
     pub(super) now: i64,
 }
 
-/// Makes a job.
+/// Makes a job; the caller adds it to the tenant's total.
 pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusqlite::Result<()> {
     let partner = job.partner.as_str();
     let key = match lane_of_chain(connection, b.tenant, partner, &job.chain.0)? {
@@ -382,7 +374,6 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         need.execute(params![b.tenant, partner, on.kind, on.id, seq])?;
     }
     counts::made(connection, b.tenant, partner, state)?;
-    total(connection, b.tenant, "jobs", 1)?;
     let lane = Lane {
         tenant: b.tenant,
         partner,
@@ -402,7 +393,8 @@ fn lane_of_chain(
     connection
         .prepare_cached(
             "SELECT lane FROM job WHERE tenant = ?1 AND chain = ?2 AND partner = ?3
-               AND state IN ('waiting', 'sending', 'asking', 'parked') ORDER BY seq DESC LIMIT 1",
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded'
+             ORDER BY seq DESC LIMIT 1",
         )?
         .query_row(params![tenant, chain, partner], |r| r.get(0))
         .optional()

@@ -10,7 +10,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::makers::{self, Part};
-use super::rows;
+use super::{held_back, rows};
 use crate::fault::{self, Mutant};
 use crate::sync::job::{Purpose, State};
 
@@ -27,8 +27,8 @@ pub(super) mod mode {
 }
 
 /// Places in a lane (see the schema).
-mod at {
-    pub(super) const LEASED: i64 = 0;
+pub(super) mod at {
+    pub(in super::super) const LEASED: i64 = 0;
     pub(super) const UNCLEAR: i64 = 1;
     pub(super) const CANCEL: i64 = 2;
     pub(super) const LINE: i64 = 3;
@@ -157,25 +157,25 @@ pub(super) fn refresh(
     now: i64,
 ) -> rusqlite::Result<()> {
     let name = params![lane.tenant, lane.partner, lane.key];
-    let (before, after) = match first(connection, lane)? {
+    let before = connection
+        .prepare_cached(
+            "SELECT head, succeeds, mode, makes FROM lane
+             WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+        )?
+        .query_row(name, stands)
+        .optional()?;
+    let after = match first(connection, lane)? {
         None => {
-            let before = connection
-                .prepare_cached(
-                    "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3
-                     RETURNING head, succeeds, mode, makes",
-                )?
-                .query_row(name, stands)
-                .optional()?;
-            (before, None)
+            if before.is_some() {
+                connection
+                    .prepare_cached(
+                        "DELETE FROM lane WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
+                    )?
+                    .execute(name)?;
+            }
+            None
         }
         Some(head) => {
-            let before = connection
-                .prepare_cached(
-                    "SELECT head, succeeds, mode, makes FROM lane
-                     WHERE tenant = ?1 AND partner = ?2 AND lane = ?3",
-                )?
-                .query_row(name, stands)
-                .optional()?;
             let alone = mode(connection, lane, &head, now)?;
             let part = makers::part(connection, lane, &head, alone)?;
             connection
@@ -197,7 +197,7 @@ pub(super) fn refresh(
                     part.makes,
                     by
                 ])?;
-            (before, Some((head.seq, head.succeeds, part)))
+            Some((head.seq, head.succeeds, part))
         }
     };
     let parts = (
@@ -241,11 +241,7 @@ fn mode(connection: &Connection, lane: Lane<'_>, head: &Head, now: i64) -> rusql
         return Ok(mode::HELD_BACK);
     }
     let bound = head.state == State::Waiting && head.purpose != Purpose::Cancel;
-    if bound
-        && (needs(connection, lane, head.seq)?
-            || holds(connection, lane, head.client.as_deref(), head.seq)?
-            || stopped(connection, lane, head.client.as_deref(), head.seq)?)
-    {
+    if bound && held_back::is_held_back(connection, lane, head.client.as_deref(), head.seq)? {
         return Ok(mode::HELD_BACK);
     }
     Ok(if head.due > now {
@@ -303,7 +299,7 @@ pub(super) fn of_client(
     connection
         .prepare_cached(
             "SELECT DISTINCT lane FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3
-               AND state IN ('waiting', 'sending', 'asking', 'parked') AND rank IS NOT NULL",
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded' AND rank IS NOT NULL",
         )?
         .query_map(params![tenant, client, partner], |r| r.get(0))?
         .collect()
@@ -326,102 +322,6 @@ pub(super) fn of_patient(
         keys.push(key?);
     }
     Ok(keys)
-}
-
-/// Whether something that the job refers to is not known at the partner and on its way there: by an
-/// open job accepted before it, or by the successor of one (contracts section 5). A successor counts
-/// while it heads another lane and nothing holds it back.
-pub(super) fn needs(connection: &Connection, lane: Lane<'_>, seq: i64) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM need n
-               WHERE n.tenant = ?1 AND n.job = ?3
-                 AND NOT EXISTS (SELECT 1 FROM job d WHERE d.tenant = ?1 AND d.partner = ?2
-                   AND d.kind = n.kind AND d.record = n.record AND d.state = 'done')
-                 AND (EXISTS (SELECT 1 FROM job o WHERE o.tenant = ?1 AND o.partner = ?2
-                     AND o.kind = n.kind AND o.record = n.record
-                     AND o.state IN ('waiting', 'sending', 'asking') AND o.held = 0 AND o.seq < ?3)
-                   OR EXISTS (SELECT 1 FROM job s CROSS JOIN lane l INDEXED BY lane_head
-                       ON l.tenant = ?1 AND l.head = s.seq
-                     WHERE s.tenant = ?1 AND s.partner = ?2 AND s.kind = n.kind AND s.record = n.record
-                       AND s.state IN ('waiting', 'sending', 'asking') AND s.held = 0 AND s.seq > ?3
-                       AND s.succeeds < ?3 AND l.mode <> 3 AND l.lane <> ?4)))",
-        )?
-        .query_row(params![lane.tenant, lane.partner, seq, lane.key], |r| {
-            r.get(0)
-        })
-}
-
-/// Whether a merge that is on its way to the partner holds the client. Accepted earlier or later, the
-/// client's jobs wait, except what this or an older merge waits for itself, directly or through others:
-/// so the oldest merge always gets on. A merge is held by older merges of either of its patients.
-pub(super) fn holds(
-    connection: &Connection,
-    lane: Lane<'_>,
-    client: Option<&str>,
-    seq: i64,
-) -> rusqlite::Result<bool> {
-    let merging: Option<i64> = connection
-        .prepare_cached("SELECT 1 FROM hold WHERE tenant = ?1 AND job = ?2 LIMIT 1")?
-        .query_row(params![lane.tenant, seq], |r| r.get(0))
-        .optional()?;
-    if merging.is_some() {
-        return connection
-            .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM hold own JOIN hold h ON h.tenant = own.tenant
-                   AND h.partner = own.partner AND h.client = own.client AND h.job < own.job
-                 WHERE own.tenant = ?1 AND own.job = ?2)",
-            )?
-            .query_row(params![lane.tenant, seq], |r| r.get(0));
-    }
-    let Some(client) = client else {
-        return Ok(false);
-    };
-    let oldest: Option<i64> = connection
-        .prepare_cached(
-            "SELECT min(job) FROM hold WHERE tenant = ?1 AND partner = ?2 AND client = ?3",
-        )?
-        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))?;
-    let Some(oldest) = oldest else {
-        return Ok(false);
-    };
-    connection
-        .prepare_cached(
-            "WITH RECURSIVE waits (seq) AS (
-               SELECT job FROM hold WHERE tenant = ?1 AND partner = ?2 AND job <= ?3
-               UNION
-               SELECT o.seq FROM waits w CROSS JOIN job j ON j.seq = w.seq
-                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.lane = j.lane
-                   AND o.rank IS NOT NULL AND (o.rank, o.seq) < (j.rank, j.seq)
-               UNION
-               SELECT o.seq FROM waits w CROSS JOIN need n ON n.tenant = ?1 AND n.job = w.seq
-                 CROSS JOIN job o ON o.tenant = ?1 AND o.partner = ?2 AND o.kind = n.kind
-                   AND o.record = n.record AND o.state IN ('waiting', 'sending', 'asking')
-                   AND o.held = 0 AND (o.seq < w.seq OR o.succeeds < w.seq))
-             SELECT NOT EXISTS (SELECT 1 FROM waits WHERE seq = ?4)",
-        )?
-        .query_row(params![lane.tenant, lane.partner, oldest, seq], |r| {
-            r.get(0)
-        })
-}
-
-/// Whether an administrator stopped the client, or one of the two whom this job merges.
-pub(super) fn stopped(
-    connection: &Connection,
-    lane: Lane<'_>,
-    client: Option<&str>,
-    seq: i64,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM stop WHERE tenant = ?1 AND client = ?3 AND partner IN ('', ?2))
-               OR EXISTS (SELECT 1 FROM hold h CROSS JOIN stop s ON s.tenant = h.tenant
-                   AND s.client = h.client AND s.partner IN ('', ?2)
-                 WHERE h.tenant = ?1 AND h.job = ?4)",
-        )?
-        .query_row(params![lane.tenant, lane.partner, client, seq], |r| {
-            r.get(0)
-        })
 }
 
 /// The head of a lane is leased: it stays the head, and nothing else of the lane's row changes. Whether it
@@ -469,20 +369,6 @@ pub(super) fn refresh_held(
     Ok(())
 }
 
-/// Whether a job may be among what a merge waits for: of a patient whom one holds, or of nobody.
-pub(super) fn matters_to_merges(
-    connection: &Connection,
-    lane: Lane<'_>,
-    client: Option<&str>,
-) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM hold WHERE tenant = ?1 AND partner = ?2
-               AND client = ifnull(?3, client))",
-        )?
-        .query_row(params![lane.tenant, lane.partner, client], |r| r.get(0))
-}
-
 /// Lanes of a partner whose heads have become due are ready now.
 pub(super) fn ripen(
     connection: &Connection,
@@ -490,6 +376,15 @@ pub(super) fn ripen(
     partner: &str,
     now: i64,
 ) -> rusqlite::Result<()> {
+    let any: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3)
+               OR EXISTS (SELECT 1 FROM lane WHERE tenant = ?1 AND partner = ?2 AND mode = 5 AND due <= ?3)",
+        )?
+        .query_row(params![tenant, partner, now], |r| r.get(0))?;
+    if !any {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE lane SET mode = 0 WHERE tenant = ?1 AND partner = ?2 AND mode = 2 AND due <= ?3",

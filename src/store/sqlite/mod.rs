@@ -17,6 +17,7 @@ mod desk;
 mod effects;
 mod find;
 mod gather;
+mod held_back;
 mod jobs;
 mod keeping;
 mod lanes;

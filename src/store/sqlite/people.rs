@@ -181,7 +181,7 @@ pub(super) fn released(
     let parked: Vec<i64> = connection
         .prepare_cached(
             "SELECT seq FROM job WHERE tenant = ?1 AND client = ?2 AND partner = ?3 AND reason IN (?4, ?5)
-               AND state IN ('waiting', 'sending', 'asking', 'parked') AND state = 'parked'
+               AND state <> 'done' AND state <> 'cancelled' AND state <> 'superseded' AND state = 'parked'
                AND (?6 IS NULL OR EXISTS (SELECT 1 FROM effect e WHERE e.tenant = ?1 AND e.job = seq
                  AND e.type = 'Patient' AND e.our_id = ?6))
              ORDER BY seq",

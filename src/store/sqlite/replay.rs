@@ -228,7 +228,7 @@ pub(super) fn whole(
     Ok(Some(whole))
 }
 
-/// Notes that a person made a job of another.
+/// Notes that a person made a job of another, and counts it.
 pub(super) fn put_made(
     connection: &Connection,
     tenant: &str,
@@ -241,6 +241,7 @@ pub(super) fn put_made(
             "INSERT INTO made SELECT ?1, seq, ?3, ?4, ?5 FROM job WHERE tenant = ?1 AND id = ?2",
         )?
         .execute(params![tenant, job.as_str(), source, how, replay])?;
+    total(connection, tenant, "jobs", 1)?;
     total(connection, tenant, "jobs by people", 1)
 }
 

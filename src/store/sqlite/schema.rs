@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, TOGETHER];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, TOGETHER, NO_LISTS];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -232,6 +232,17 @@ UPDATE lane AS b SET mode = 4 WHERE makes IS NOT NULL AND mode = 0
 const TOGETHER: &str = "
 -- together: how many effects went in the one request, `effect` being the first of them.
 ALTER TABLE attempt ADD COLUMN together INTEGER NOT NULL DEFAULT 1;
+";
+
+/// Indexes whose conditions need no table of their own: of a list of words SQLite builds one each time that a
+/// job is written.
+const NO_LISTS: &str = "
+-- settled: since when a job is not open (waiting, sending, asking).
+DROP INDEX job_open;
+CREATE INDEX job_open ON job (tenant, partner, accepted) WHERE settled IS NULL;
+DROP INDEX job_client;
+CREATE INDEX job_client ON job (tenant, client, partner)
+  WHERE state <> 'done' AND state <> 'cancelled' AND state <> 'superseded' AND client IS NOT NULL;
 ";
 
 /// What marks a database file as one of this program ("IOPG").

@@ -219,7 +219,7 @@ fn worth_a_look(
         let found = connection
             .prepare_cached(&format!(
                 "SELECT {JOB} FROM job WHERE tenant = ?1 AND partner = ?2
-                   AND state IN ('waiting', 'sending', 'asking') AND accepted < ?3
+                   AND settled IS NULL AND accepted < ?3
                    AND state = 'waiting' AND attempts = 0 AND held = 0
                  ORDER BY accepted LIMIT ?4"
             ))?
@@ -266,7 +266,7 @@ fn partners(connection: &Connection, tenant: &str) -> rusqlite::Result<Vec<Partn
         entry.oldest = connection
             .prepare_cached(
                 "SELECT min(accepted) FROM job WHERE tenant = ?1 AND partner = ?2
-                   AND state IN ('waiting', 'sending', 'asking')",
+                   AND settled IS NULL",
             )?
             .query_row(params![tenant, name], |r| r.get::<_, Option<i64>>(0))?
             .map(Time::from_micros);

@@ -15,7 +15,8 @@ use super::client::{flood, post};
 use super::clinic::Clinic;
 use super::folder::Folder;
 use super::gateway::{Gateway, TOKEN, config};
-use super::{AT_ONCE, Requests, bare, machine};
+use super::machine::{self, Cpu};
+use super::{AT_ONCE, Requests, bare};
 
 /// Jobs in one lane, where lanes are filled: so that there is an order to keep.
 const IN_LANE: u64 = 5;
@@ -225,6 +226,9 @@ pub(crate) fn multiply(db: &Connection, from: u64, many: u64, lanes: &Lanes) {
 /// A rate taken while a partner takes what waited for it.
 pub(crate) struct Drained {
     pub(crate) per_s: f64,
+    /// Microseconds of CPU a job, and those of the writer's thread of it.
+    pub(crate) cpu_us: f64,
+    pub(crate) writer_us: f64,
     pub(crate) rss_mb: f64,
     /// Jobs whose place in their lane was not kept.
     pub(crate) disorder: u64,
@@ -263,6 +267,9 @@ pub(crate) async fn drain(
         )
         .expect("an outage");
     }
+    // They have waited for long: nothing of it is still on its way to the disk.
+    let file = std::fs::File::open(database(&folder)).expect("a database");
+    file.sync_all().expect("synced");
     let text = config(&[partner.to_owned()], "order = \"patient\"\n");
     let gateway = Gateway::start_with(program, &folder.0, &text, 1).await;
     let db = open(&folder.0);
@@ -277,22 +284,31 @@ pub(crate) async fn drain(
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let used = Cpu::of(gateway.pid());
     let (begun, before) = (clock.monotonic(), count(&db, "done"));
     let least = waiting.saturating_sub(ADDED).max(WAITING / 2);
+    let mut ours = Duration::ZERO;
     while clock.monotonic() - begun < span {
         if count(&db, "waiting") <= least {
+            let since = clock.monotonic();
             multiply(&db, next, ADDED, &Lanes::Filled(IN_LANE));
+            ours += clock.monotonic() - since;
             next += ADDED;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let took = clock.monotonic() - begun;
+    // While this process adds to them, the gateway cannot write: that is not its time.
+    let took = clock.monotonic() - begun - ours;
     let done = count(&db, "done") - before;
+    let used = Cpu::of(gateway.pid()).since(used);
     let rss_mb = machine::rss_mb(gateway.pid());
     gateway.stop();
     assert_eq!(count(&db, "parked"), 0, "jobs were parked");
+    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / done as f64;
     Drained {
         per_s: done as f64 / took.as_secs_f64(),
+        cpu_us: each(used.all),
+        writer_us: each(used.writer),
         rss_mb,
         disorder: disorder(&db),
     }

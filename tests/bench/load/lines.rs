@@ -50,12 +50,18 @@ impl Lines {
             many.rss_mb,
             few.disorder + many.disorder
         );
+        println!(
+            "CPU a job {:.0} µs, of it SQL {:.0}; with 1,000 waiting {:.0} and {:.0}",
+            many.cpu_us, many.writer_us, few.cpu_us, few.writer_us
+        );
         let figures = json!({
             "claim_p99_ms": round(lane.claim_p99_ms),
             "others_p99_ratio": round(lane.others_p99_ratio),
             "drain_ratio": round(ratio),
             "drain_per_s": many.per_s.round(),
             "drain_per_s_few": few.per_s.round(),
+            "drain_cpu_us": many.cpu_us.round(),
+            "drain_cpu_us_few": few.cpu_us.round(),
             "waiting": self.waiting,
             "rss_mb": many.rss_mb.round(),
             "order_violations": few.disorder + many.disorder,
