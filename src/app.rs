@@ -97,7 +97,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         tenants,
         partners: members,
         routes: config.routes.clone(),
-        store: open_store(config).await?,
+        store: open_store(config, &clock).await?,
         validator: Arc::new(definitions::validator(config, Some(Arc::clone(&clock)))?),
         rulings: config.validation.rulings.clone(),
         clock,
@@ -110,7 +110,7 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
 ///
 /// # Errors
 /// It cannot be opened.
-pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Arc<dyn Store>> {
     match &config.store.place {
         Place::Sqlite(file) => {
             if let Some(folder) = file.parent() {
@@ -123,7 +123,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
             }
             let store =
                 Sqlite::open(file).with_context(|| format!("cannot open {}", file.display()))?;
-            Ok(Arc::new(store))
+            Ok(Arc::new(store.leases_by(Arc::clone(clock))))
         }
         Place::Postgres(settings) => {
             let store = Postgres::open(settings.as_ref().clone())

@@ -244,7 +244,8 @@ impl Clock for System {
 #[derive(Debug)]
 pub struct Manual {
     now: AtomicI64,
-    start: i64,
+    /// What the monotonic clock counts from.
+    start: AtomicI64,
 }
 
 impl Manual {
@@ -253,7 +254,7 @@ impl Manual {
     pub fn at(now: Time) -> Self {
         Manual {
             now: AtomicI64::new(now.0),
-            start: now.0,
+            start: AtomicI64::new(now.0),
         }
     }
 
@@ -263,6 +264,13 @@ impl Manual {
             i64::try_from(span.as_micros()).unwrap_or(0),
             Ordering::SeqCst,
         );
+    }
+
+    /// Sets the wall clock forward, as an administrator or a time server does: no time passes.
+    pub fn step(&self, span: Duration) {
+        let span = i64::try_from(span.as_micros()).unwrap_or(0);
+        self.start.fetch_add(span, Ordering::SeqCst);
+        self.now.fetch_add(span, Ordering::SeqCst);
     }
 
     /// Moves the clock to `time` if that is later.
@@ -277,7 +285,7 @@ impl Clock for Manual {
     }
 
     fn monotonic(&self) -> Duration {
-        self.now().since(Time(self.start))
+        self.now().since(Time(self.start.load(Ordering::SeqCst)))
     }
 }
 

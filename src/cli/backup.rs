@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -64,10 +65,11 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("no runtime")?;
-    let now = System::default().now();
+    let clock: Arc<dyn Clock> = Arc::new(System::default());
+    let now = clock.now();
     let (restored, aside) = match &args.from {
         Some(from) => runtime.block_on(sqlite::restore(from, file(&config)?, args.replace, now))?,
-        None => (runtime.block_on(mark(&config, now))?, None),
+        None => (runtime.block_on(mark(&config, &clock))?, None),
     };
     super::print(&if args.json {
         format!("{}\n", json!({"restored": restored, "moved_aside": aside}))
@@ -77,8 +79,9 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn mark(config: &Config, now: Time) -> anyhow::Result<Restored> {
-    Ok(app::open_store(config).await?.mark_restored(now).await?)
+async fn mark(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Restored> {
+    let store = app::open_store(config, clock).await?;
+    Ok(store.mark_restored(clock.now()).await?)
 }
 
 /// The database file; a server's database is backed up by the server's own tools.

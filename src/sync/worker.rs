@@ -216,7 +216,7 @@ impl Worker {
     async fn probe(&self) -> Result<(), StoreError> {
         let house = self.house();
         let now = house.clock.now();
-        let due = house.store.probes_due(now).await?;
+        let due = house.store.take_probes(now, house.settings.lease).await?;
         let all = due.iter().map(|(t, p)| self.probe_one(t, p, now));
         for result in futures_util::future::join_all(all).await {
             result?;

@@ -168,14 +168,16 @@ impl Drop for Connection {
 
 /// What holds in every session. Our statements take one index step each; a planner without statistics
 /// (a new database, a backlog that came within a minute) must not think of reading whole tables instead,
-/// and a cached plan would keep to that. A commit waits for the disk, whatever the server's default.
+/// and a cached plan would keep to that. Statements are the same from call to call, whatever their
+/// parameters: each is planned once, and again when its tables' statistics change, not at each call (a plan
+/// takes longer than what it plans). A commit waits for the disk, whatever the server's default.
 fn session(settings: &Settings) -> String {
     let ms = settings.statement_timeout.as_millis();
     format!(
         "SET search_path = fhir_gateway; SET statement_timeout = {ms}; SET lock_timeout = {};
          SET idle_in_transaction_session_timeout = {ms}; SET default_transaction_isolation = 'read committed';
          SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
-         SET enable_sort = off; SET jit = off;
+         SET enable_sort = off; SET jit = off; SET plan_cache_mode = force_generic_plan;
          SET client_min_messages = warning; SET default_transaction_read_only = off;
          SELECT set_config('synchronous_commit', 'on', false)
            WHERE current_setting('synchronous_commit') = 'off'",

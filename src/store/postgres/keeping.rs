@@ -96,10 +96,14 @@ pub(super) async fn audited(moment: &mut Moment<'_>, tenant: &str) -> Read<Audit
 }
 
 impl Postgres {
-    /// Drops what may be dropped, a stretch of each table at a time. How many rows.
+    /// Drops what may be dropped, a stretch of each table at a time. How many rows. (And has the planner
+    /// know how big the tables are: this comes every few seconds.)
     pub(super) async fn drop_old(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
         const OPERATION: &str = "prune";
         const SQL: &str = "SELECT upto::text, n FROM bodies_go($1, $2::text::jsonb, $3, $4)";
+        self.readers
+            .rows(OPERATION, "SELECT statistics_renew()", &[])
+            .await?;
         let before = now.minus(KEYS_KEPT).micros();
         let number = |row: &_| rows::number(row, 0);
         let keys = self
@@ -142,7 +146,7 @@ impl Postgres {
                 OPERATION,
                 "SELECT DISTINCT tenant, partner FROM count",
                 &[],
-                |r| Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?))),
+                rows::member,
             )
             .await?;
         let mut marked = Restored::default();

@@ -99,7 +99,10 @@ impl Readers {
                 Some(kept) => kept,
                 None => Connection::open(&self.way, None).await?,
             };
-            let begun = connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            // What is asked here has filters that may be there or not: each set of them has its plan.
+            let begun = connection.run(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL plan_cache_mode = auto",
+            );
             match self.within(begun).await {
                 Err(Failure::Gone(_)) if was_kept => {}
                 Err(error) => return Err(error),

@@ -1,5 +1,7 @@
 //! A worker's report, pauses, probes, rescue: the calls (sql/work.sql does them).
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::locks::Wish;
@@ -69,6 +71,34 @@ pub(super) fn pause(tenant: &TenantId, partner: &PartnerId, pause: Option<(Time,
             Box::new(pause.map(|p| p.1.as_str())),
         ],
     )
+}
+
+/// Partners whose probe is due and in nobody's hand.
+pub(super) const PROBES: &str = "SELECT tenant, partner FROM partner
+   WHERE paused_until <= $1 AND coalesce(probing, 0) < lease_clock($1, $2)";
+
+/// The call that takes a probe that is due.
+pub(super) fn take_probe(
+    tenant: &TenantId,
+    partner: &PartnerId,
+    now: Time,
+    lease: Duration,
+    by_caller: bool,
+) -> Work {
+    // Taken, perhaps, and not known: it comes again when that has run out.
+    Work::new(
+        "SELECT probe_take($1, $2, $3, $4, $5)",
+        Wish::default().partner(tenant, partner),
+        vec![
+            Box::new(tenant.as_str().to_owned()),
+            Box::new(partner.as_str().to_owned()),
+            Box::new(now.micros()),
+            Box::new(i64::try_from(lease.as_micros()).unwrap_or(i64::MAX)),
+            Box::new(by_caller),
+        ],
+    )
+    .once()
+    .quiet()
 }
 
 /// The call that notes what a probe found.

@@ -9,7 +9,7 @@ use tokio_postgres::types::FromSql;
 
 use super::failure::Failure;
 use crate::clock::Time;
-use crate::ids::{Hash, JobId, MessageId, PartnerId, RawId};
+use crate::ids::{Hash, JobId, MessageId, PartnerId, RawId, TenantId};
 use crate::store::{issues, seal};
 use crate::sync::job::{
     Chain, ChainJob, Effect, EffectKind, NewEffect, Payload, Purpose, Reach, State, VersionRef,
@@ -116,6 +116,11 @@ pub(super) fn status(row: &Row, column: usize) -> Read<Option<u16>> {
 /// A number of ours as PostgreSQL's.
 pub(super) fn int(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// From the columns tenant, partner.
+pub(super) fn member(row: &Row) -> Read<(TenantId, PartnerId)> {
+    Ok((TenantId::new(get(row, 0)?), PartnerId::new(get(row, 1)?)))
 }
 
 pub(super) fn limit(n: usize) -> i64 {

@@ -304,7 +304,7 @@ impl Store for Postgres {
                 OPERATION,
                 "SELECT tenant, partner FROM rescuable($1, $2)",
                 which,
-                |r| Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?))),
+                rows::member,
             )
             .await?;
         let mut lost = 0;
@@ -339,12 +339,25 @@ impl Store for Postgres {
         Ok(due.flatten())
     }
 
-    async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
-        const SQL: &str = "SELECT tenant, partner FROM partner WHERE paused_until <= $1";
-        self.read("probes_due", SQL, &[&now.micros()], |r| {
-            Ok((TenantId::new(get(r, 0)?), PartnerId::new(get(r, 1)?)))
-        })
-        .await
+    async fn take_probes(
+        &self,
+        now: Time,
+        lease: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        const OPERATION: &str = "take_probes";
+        // Hardly ever is one due: then nobody's lock is taken.
+        let which: Params<'_> = &[&now.micros(), &self.by_caller];
+        let due = self
+            .read(OPERATION, report::PROBES, which, rows::member)
+            .await?;
+        let mut taken = Vec::new();
+        for (tenant, partner) in due {
+            let work = report::take_probe(&tenant, &partner, now, lease, self.by_caller);
+            if self.write_one(OPERATION, work, |r| get(r, 0)).await? {
+                taken.push((tenant, partner));
+            }
+        }
+        Ok(taken)
     }
 
     async fn probed(

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row, params, params_from_iter};
 
 use super::lanes;
 use super::rows;
@@ -16,7 +16,7 @@ use crate::sync::ports::{Audited, Fault, Finding};
 const HELD_BACK_MAX: i64 = 10_000;
 
 /// The checks that are one query: (fault, SQL that gives tenant, partner or nothing, how many). `?1` is
-/// the time before which what is due should have been taken.
+/// the time before which what is due should have been taken, `?2` that before which leases should have ended.
 const CHECKS: &[(Fault, &str)] = &[
     (
         Fault::Counter,
@@ -53,7 +53,7 @@ const CHECKS: &[(Fault, &str)] = &[
     ),
     (
         Fault::LeaseOver,
-        "SELECT tenant, partner, count(*) FROM job WHERE lease_until IS NOT NULL AND lease_until < ?1
+        "SELECT tenant, partner, count(*) FROM job WHERE lease_until IS NOT NULL AND lease_until < ?2
          GROUP BY tenant, partner",
     ),
     (
@@ -127,23 +127,20 @@ fn finding(r: &Row<'_>, fault: Fault) -> rusqlite::Result<Finding> {
     })
 }
 
-/// What is wrong at this moment.
+/// What is wrong at this moment. `leases`: the same moment, by the clock that they go by.
 pub(super) fn look(
     connection: &Connection,
     now: Time,
+    leases: Time,
     grace: Duration,
 ) -> rusqlite::Result<Vec<Finding>> {
-    let before = now.minus(grace).micros();
+    let before = [now, leases].map(|time| time.minus(grace).micros());
     let mut found: Vec<Finding> = Vec::new();
     for (fault, sql) in CHECKS {
         // Named, so that the test that wants an index for every statement knows it: this one reads all.
         let mut statement = connection.prepare(&format!("/* self-check */ {sql}"))?;
-        let with_time = statement.parameter_count() > 0;
-        let mut rows = if with_time {
-            statement.query([before])?
-        } else {
-            statement.query([])?
-        };
+        let times = statement.parameter_count();
+        let mut rows = statement.query(params_from_iter(before.iter().take(times)))?;
         while let Some(row) = rows.next()? {
             found.push(finding(row, *fault)?);
         }

@@ -10,13 +10,14 @@ use crate::ids::{JobId, MessageId, PartnerId, TenantId};
 use crate::sync::job::{Chain, Claimed, State, VersionRef};
 use crate::sync::ports::ClaimRequest;
 
-/// Claims what is due, by priority and age, as far as there is room.
+/// Claims what is due, by priority and age, as far as there is room, under leases until then.
 pub(super) fn claim(
     connection: &Connection,
     request: &ClaimRequest,
+    until: Time,
 ) -> rusqlite::Result<Vec<Claimed>> {
     let now = request.now.micros();
-    let lease = Lease::of(connection, request)?;
+    let lease = Lease::of(connection, request, until)?;
     let mut out = Vec::new();
     for (tenant, partner, room) in &request.room {
         if paused(connection, tenant, partner)? && !fault::mutant(Mutant::BreakerIgnored) {
@@ -168,11 +169,15 @@ struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    fn of<'a>(connection: &Connection, request: &'a ClaimRequest) -> rusqlite::Result<Lease<'a>> {
+    fn of<'a>(
+        connection: &Connection,
+        request: &'a ClaimRequest,
+        until: Time,
+    ) -> rusqlite::Result<Lease<'a>> {
         Ok(Lease {
             worker: &request.worker,
             now: request.now.micros(),
-            until: request.now.plus(request.lease),
+            until,
             seen_rows: connection
                 .prepare_cached("SELECT ifnull(max(rowid), 0) FROM version")?
                 .query_row([], |r| r.get(0))?,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::Notify;
@@ -11,6 +12,7 @@ use super::keeping::Rounds;
 use super::readers::Readers;
 use super::space::Space;
 use super::{schema, writer};
+use crate::clock::{Clock, Time};
 use crate::sync::ports::StoreError;
 
 /// The store.
@@ -21,8 +23,34 @@ pub struct Sqlite {
     pub(super) space: Space,
     pub(super) changed: Arc<Notify>,
     pub(super) rounds: Rounds,
+    /// The clock that leases go by; `None`: by the time that callers tell, in tests.
+    leases: Option<Steady>,
     /// Held as long as the store is open.
     _lock: File,
+}
+
+/// The wall clock's time at the start of the process, and what has passed since: there is one process, so
+/// all leases that are held are counted by it. Those of an earlier process are compared with its start.
+struct Steady {
+    clock: Arc<dyn Clock>,
+    start: Time,
+    begun: Duration,
+}
+
+impl Steady {
+    fn from_now(clock: Arc<dyn Clock>) -> Self {
+        let (start, begun) = (clock.now(), clock.monotonic());
+        Steady {
+            clock,
+            start,
+            begun,
+        }
+    }
+
+    fn now(&self) -> Time {
+        let passed = self.clock.monotonic().saturating_sub(self.begun);
+        self.start.plus(passed)
+    }
 }
 
 impl Sqlite {
@@ -32,6 +60,19 @@ impl Sqlite {
     /// The file cannot be opened, another process has it, or a migration fails.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Self::open_by(path, writer::open)
+    }
+
+    /// Leases go by this clock from now on: by its steps forward, which are those of time, and not by the
+    /// wall clock's, which somebody may set while a job is with its partner.
+    #[must_use]
+    pub fn leases_by(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.leases = Some(Steady::from_now(clock));
+        self
+    }
+
+    /// The time that leases go by. What has none of its own goes by the caller's.
+    pub(super) fn lease_now(&self, now: Time) -> Time {
+        self.leases.as_ref().map_or(now, Steady::now)
     }
 
     /// As [`Sqlite::open`], but nothing waits for the disk.
@@ -60,6 +101,7 @@ impl Sqlite {
             space: Space::of(path),
             changed,
             rounds: Rounds::default(),
+            leases: None,
             _lock: lock,
         })
     }

@@ -269,8 +269,9 @@ impl Store for Sqlite {
         if !self.read("claim", |c| claim::anything(c, &request))? {
             return Ok(Vec::new());
         }
+        let until = self.lease_now(request.now).plus(request.lease);
         self.writer
-            .call("claim", move |c| claim::claim(c, &request))
+            .call("claim", move |c| claim::claim(c, &request, until))
             .await
     }
 
@@ -281,8 +282,9 @@ impl Store for Sqlite {
     }
 
     async fn rescue(&self, now: Time) -> Result<u64, StoreError> {
+        let leases = self.lease_now(now);
         self.writer
-            .call("rescue", move |c| report::rescue(c, now))
+            .call("rescue", move |c| report::rescue(c, now, leases))
             .await
     }
 
@@ -298,8 +300,22 @@ impl Store for Sqlite {
         self.read("next_due", claim::next_due)
     }
 
-    async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
-        self.read("probes_due", |c| report::probes_due(c, now))
+    async fn take_probes(
+        &self,
+        now: Time,
+        lease: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        // Hardly ever is one due: then nothing is written.
+        let leases = self.lease_now(now);
+        if !self.read("take_probes", |c| report::is_probe_due(c, now, leases))? {
+            return Ok(Vec::new());
+        }
+        let until = leases.plus(lease);
+        self.writer
+            .call("take_probes", move |c| {
+                report::take_probes(c, now, leases, until)
+            })
+            .await
     }
 
     async fn probed(
@@ -407,7 +423,8 @@ impl Store for Sqlite {
     async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError> {
         // It takes a second on a million jobs: not on a thread that others wait for.
         let readers = self.readers.clone();
-        let looking = move || readers.read_at_once(|c| audit::look(c, now, grace));
+        let leases = self.lease_now(now);
+        let looking = move || readers.read_at_once(|c| audit::look(c, now, leases, grace));
         let found = tokio::task::spawn_blocking(looking)
             .await
             .map_err(|e| database::failed("audit", e))?

@@ -231,14 +231,33 @@ pub(super) fn pause(
     Ok(())
 }
 
-/// Partners whose pause has ended and that want a probe.
-pub(super) fn probes_due(
+/// Whether a partner's pause has ended and it wants a probe that nobody has in hand.
+pub(super) fn is_probe_due(
     connection: &Connection,
     now: Time,
+    leases: Time,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM partner
+               WHERE paused_until <= ?1 AND ifnull(probing, 0) < ?2)",
+        )?
+        .query_row([now.micros(), leases.micros()], |r| r.get(0))
+}
+
+/// Partners whose pause has ended and that want a probe: the caller's until then.
+pub(super) fn take_probes(
+    connection: &Connection,
+    now: Time,
+    leases: Time,
+    until: Time,
 ) -> rusqlite::Result<Vec<(TenantId, PartnerId)>> {
     connection
-        .prepare_cached("SELECT tenant, partner FROM partner WHERE paused_until <= ?")?
-        .query_map([now.micros()], |r| {
+        .prepare_cached(
+            "UPDATE partner SET probing = ?3 WHERE paused_until <= ?1 AND ifnull(probing, 0) < ?2
+             RETURNING tenant, partner",
+        )?
+        .query_map([now.micros(), leases.micros(), until.micros()], |r| {
             Ok((
                 TenantId::new(r.get_ref(0)?.as_str()?),
                 PartnerId::new(r.get_ref(1)?.as_str()?),
@@ -256,6 +275,9 @@ pub(super) fn probed(
     asked: Time,
     again: Option<(Time, Reason)>,
 ) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE partner SET probing = NULL WHERE tenant = ?1 AND partner = ?2")?
+        .execute(params![tenant.as_str(), partner.as_str()])?;
     connection
         .prepare_cached(
             "UPDATE partner SET paused_until = ?4, pause_reason = ?5,
@@ -354,16 +376,21 @@ fn found_meanwhile(connection: &Connection, place: &Place, r: &Report) -> rusqli
         )
 }
 
-/// Leases that ran out, confirmations that did not come, prescriptions past their last send.
-pub(super) fn rescue(connection: &Connection, now: Time) -> rusqlite::Result<u64> {
+/// Leases that ran out (by their own time), confirmations that did not come, prescriptions past their last
+/// send.
+pub(super) fn rescue(connection: &Connection, now: Time, leases: Time) -> rusqlite::Result<u64> {
     let now = now.micros();
-    let of = |sql: &str| -> rusqlite::Result<Vec<i64>> {
+    let before = |sql: &str, time: i64| -> rusqlite::Result<Vec<i64>> {
         connection
             .prepare_cached(sql)?
-            .query_map([now], |r| r.get(0))?
+            .query_map([time], |r| r.get(0))?
             .collect()
     };
-    let lost = of("SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?1")?;
+    let lost = before(
+        "SELECT seq FROM job WHERE lease_until IS NOT NULL AND lease_until < ?1",
+        leases.micros(),
+    )?;
+    let of = |sql: &str| before(sql, now);
     for seq in &lost {
         lease_lost(connection, &Place::of(connection, *seq)?, now)?;
     }

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::fault::{self, Point};
 
 /// The migrations, in order; the database's `user_version` says how many have run.
-const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, TOGETHER, NO_LISTS];
+const MIGRATIONS: &[&str] = &[FIRST, KEEPING, PEOPLE, PACE, PATIENTS, SIXTH];
 
 /// How many there are: the number of the newest schema.
 #[expect(clippy::cast_possible_truncation, reason = "there are few")]
@@ -228,15 +228,13 @@ UPDATE lane AS b SET mode = 4 WHERE makes IS NOT NULL AND mode = 0
     AND (l.mode = 1 OR j.state = 'asking' OR ifnull(l.succeeds, l.head) < ifnull(b.succeeds, b.head)));
 ";
 
-/// Several effects in one request.
-const TOGETHER: &str = "
+/// Several effects in one request; one probe at a time; and indexes whose conditions need no table of their
+/// own: of a list of words SQLite builds one each time that a job is written.
+const SIXTH: &str = "
 -- together: how many effects went in the one request, `effect` being the first of them.
 ALTER TABLE attempt ADD COLUMN together INTEGER NOT NULL DEFAULT 1;
-";
-
-/// Indexes whose conditions need no table of their own: of a list of words SQLite builds one each time that a
-/// job is written.
-const NO_LISTS: &str = "
+-- probing: until when somebody has the asking in hand whether the partner is there.
+ALTER TABLE partner ADD COLUMN probing INTEGER;
 -- settled: since when a job is not open (waiting, sending, asking).
 DROP INDEX job_open;
 CREATE INDEX job_open ON job (tenant, partner, accepted) WHERE settled IS NULL;

@@ -315,12 +315,12 @@ pub(in crate::store) async fn a_probe_by_hand_comes_now_and_touches_no_pause_by_
     let t = &clinic.tenant;
     let down = Some((at(900), Reason::Connect));
     store.pause(t, &ehr, down).await.unwrap();
-    assert!(store.probes_due(at(5)).await.unwrap().is_empty());
+    assert!(clinic.probes(5).await.is_empty());
     clinic.steer(&ehr, Steer::Probe, 5).await;
-    assert_eq!(store.probes_due(at(5)).await.unwrap().len(), 1);
+    assert_eq!(clinic.probes(5).await.len(), 1);
     clinic.steer(&ehr, Steer::Pause, 6).await;
     clinic.steer(&ehr, Steer::Probe, 7).await;
-    assert!(store.probes_due(at(8)).await.unwrap().is_empty());
+    assert!(clinic.probes(8).await.is_empty());
     let status = store.status(t, at(8), 1).await.unwrap();
     let paused = status.partners[0].paused;
     assert_eq!(paused, Some((Time::NEVER, Reason::ByPerson)));

@@ -315,6 +315,12 @@ impl<'a> Clinic<'a> {
         self.store.claim(request).await.expect("claim")
     }
 
+    /// Whose probes are due, taken for as long as a lease.
+    pub(in crate::store) async fn probes(&self, now: i64) -> Vec<(TenantId, PartnerId)> {
+        let taken = self.store.take_probes(at(now), lease()).await;
+        taken.expect("take_probes")
+    }
+
     /// The ids of what a partner gets now.
     pub(in crate::store) async fn goes(&self, to: &str, now: i64) -> Vec<String> {
         ids(&self.claim(to, now).await)

@@ -75,6 +75,7 @@ macro_rules! conformance {
                 effects_resume_at_the_first_open_one, a_lost_lease_writes_nothing,
                 a_lease_that_ran_out_is_unclear, leases_that_run_out_come_to_an_end, asking_is_claimed_when_due,
                 an_outage_pauses_and_a_good_answer_ends_it, a_probe_ends_what_it_was_asked_about,
+                a_probe_that_is_due_is_handed_out_once,
                 the_next_due_time_is_known, a_change_is_announced;
             pace: a_partner_is_left_alone_after_so_many_outages_in_a_row,
                 nothing_waits_for_ever_behind_what_is_more_urgent, a_parked_job_may_hold_its_lane;

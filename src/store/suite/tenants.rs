@@ -147,7 +147,7 @@ pub(in crate::store) async fn no_method_reaches_another_tenant(store: &dyn Store
     one.report(down).await;
     assert_eq!(all_of(&two).await, before, "claim and report");
 
-    let due = store.probes_due(at(5)).await.unwrap();
+    let due = one.probes(5).await;
     assert_eq!(due, [(t.clone(), partner("ehr"))]);
     store.probed(t, &partner("ehr"), at(5), None).await.unwrap();
     let pause = Some((Time::NEVER, Reason::ByPerson));

@@ -364,8 +364,8 @@ pub(in crate::store) async fn a_probe_ends_what_it_was_asked_about(store: &dyn S
     let paused = async || store.status(t, at(0), 9).await.unwrap().partners[0].paused;
     let pause = async |pause: (Time, Reason)| store.pause(t, &ehr, Some(pause)).await.unwrap();
     pause((at(10), Reason::Connect)).await;
-    assert!(store.probes_due(at(9)).await.unwrap().is_empty());
-    let due = store.probes_due(at(10)).await.unwrap();
+    assert!(clinic.probes(9).await.is_empty());
+    let due = clinic.probes(10).await;
     assert_eq!(due, [(t.clone(), ehr.clone())]);
     store
         .probed(t, &ehr, at(10), Some((at(25), Reason::Tls)))
@@ -377,7 +377,7 @@ pub(in crate::store) async fn a_probe_ends_what_it_was_asked_about(store: &dyn S
     assert_eq!(paused().await, Some((at(25), Reason::Tls)));
     // Nor what a person did meanwhile, and a person's pause is never probed.
     pause((Time::NEVER, Reason::ByPerson)).await;
-    assert!(store.probes_due(at(9999)).await.unwrap().is_empty());
+    assert!(clinic.probes(9999).await.is_empty());
     for again in [None, Some((at(99), Reason::Connect))] {
         store.probed(t, &ehr, at(30), again).await.unwrap();
         assert_eq!(paused().await, Some((Time::NEVER, Reason::ByPerson)));
@@ -385,7 +385,28 @@ pub(in crate::store) async fn a_probe_ends_what_it_was_asked_about(store: &dyn S
     pause((at(40), Reason::Connect)).await;
     store.probed(t, &ehr, at(40), None).await.unwrap();
     assert_eq!(paused().await, None);
-    assert!(store.probes_due(at(9999)).await.unwrap().is_empty());
+    assert!(clinic.probes(9999).await.is_empty());
+}
+
+pub(in crate::store) async fn a_probe_that_is_due_is_handed_out_once(store: &dyn Store) {
+    let clinic = Clinic::of(store);
+    let t = &clinic.tenant;
+    let ehr = partner("ehr");
+    let due = [(t.clone(), ehr.clone())];
+    let down = |until| Some((at(until), Reason::Connect));
+    store.pause(t, &ehr, down(10)).await.unwrap();
+    assert_eq!(clinic.probes(10).await, due);
+    assert_eq!(clinic.probes(11).await, [], "somebody has it in hand");
+    // What came of it ends that, also where it says that the partner is still away.
+    store.probed(t, &ehr, at(10), down(12)).await.unwrap();
+    assert_eq!(clinic.probes(11).await, []);
+    assert_eq!(clinic.probes(12).await, due);
+    // Whoever had it died: another has it when its time is over.
+    let over = 12 + i64::try_from(lease().as_secs()).unwrap();
+    assert_eq!(clinic.probes(over).await, []);
+    assert_eq!(clinic.probes(over + 1).await, due);
+    store.probed(t, &ehr, at(over + 1), None).await.unwrap();
+    assert_eq!(clinic.probes(over + 99).await, [], "it is well");
 }
 
 pub(in crate::store) async fn the_next_due_time_is_known(store: &dyn Store) {

@@ -204,10 +204,15 @@ pub trait Store: Desk + Anew + Send + Sync {
     /// When the next job is due, if one is.
     async fn next_due(&self) -> Result<Option<Time>, StoreError>;
 
-    /// Partners whose pause by outage has ended and that want a probe.
-    async fn probes_due(&self, now: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError>;
+    /// Partners whose pause by outage has ended and that want a probe. Each is the caller's: of all nodes
+    /// nobody else gets it before `lease` is over, or [`Store::probed`] tells what came of it.
+    async fn take_probes(
+        &self,
+        now: Time,
+        lease: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError>;
 
-    /// What a probe found of a partner that [`Store::probes_due`] named at `asked`: `None` ends its pause,
+    /// What a probe found of a partner that [`Store::take_probes`] named at `asked`: `None` ends its pause,
     /// else it lasts until then. A pause by a person, or one that an outage began since, stays.
     async fn probed(
         &self,

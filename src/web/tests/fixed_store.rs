@@ -271,8 +271,12 @@ impl Store for Fixed {
         no("next_due")
     }
 
-    async fn probes_due(&self, _: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
-        no("probes_due")
+    async fn take_probes(
+        &self,
+        _: Time,
+        _: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        no("take_probes")
     }
 
     async fn count_refusals(

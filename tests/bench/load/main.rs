@@ -10,7 +10,8 @@
 //!
 //! `load [--short] [--runs N] [--records N] [--clients N] [--gateway FILE]`: `--short` lets a hundred
 //! thousand wait; another binary than the one built with it, to compare. Of `--rates`, `--lines` and
-//! `--postgres` only what is named is measured.
+//! `--postgres` only what is named is measured; `--nodes N` has so many share the PostgreSQL, and no other
+//! number.
 
 #![expect(
     clippy::expect_used,
@@ -74,6 +75,8 @@ struct Args {
     rates: bool,
     lines: bool,
     postgres: bool,
+    /// How many nodes share a PostgreSQL, one number after the other.
+    nodes: Vec<usize>,
 }
 
 impl Args {
@@ -93,6 +96,10 @@ impl Args {
             rates: part("--rates"),
             lines: part("--lines"),
             postgres: part("--postgres"),
+            nodes: match number("--nodes", 0) {
+                0 => vec![1, 2, 4],
+                n => vec![n],
+            },
             runs: number("--runs", 3),
             records: number("--records", 3000),
             clients: number("--clients", 64),

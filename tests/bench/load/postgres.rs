@@ -16,8 +16,6 @@ use super::rates::Run;
 use super::rates::median;
 use super::{Args, Requests};
 
-/// How many nodes there are.
-const NODES: [usize; 3] = [1, 2, 4];
 /// As a server that is to keep what it was given.
 const SAFE: &str =
     "fsync = on\nfull_page_writes = on\nsynchronous_commit = on\nshared_buffers = 256MB";
@@ -44,10 +42,11 @@ pub(crate) async fn measure(
     let Some(cluster) = Cluster::start(SAFE) else {
         return Map::new();
     };
-    let mut accept: Vec<Vec<Shared>> = NODES.iter().map(|_| Vec::new()).collect();
-    let mut deliver: Vec<Vec<Shared>> = NODES.iter().map(|_| Vec::new()).collect();
+    let nodes = || args.nodes.iter().copied();
+    let mut accept: Vec<Vec<Shared>> = nodes().map(|_| Vec::new()).collect();
+    let mut deliver: Vec<Vec<Shared>> = nodes().map(|_| Vec::new()).collect();
     for run in 0..args.runs {
-        for (n, nodes) in NODES.into_iter().enumerate() {
+        for (n, nodes) in nodes().enumerate() {
             for (delivers, all) in [(false, &mut accept), (true, &mut deliver)] {
                 let name = format!("load_{run}_{nodes}_{delivers}");
                 let started = Nodes::start(args, &cluster, name, nodes, partners).await;
@@ -56,7 +55,7 @@ pub(crate) async fn measure(
         }
     }
     let mut told = Vec::new();
-    for ((nodes, accept), deliver) in NODES.into_iter().zip(&accept).zip(&deliver) {
+    for ((nodes, accept), deliver) in nodes().zip(&accept).zip(&deliver) {
         let middle = |runs: &[Shared], of: &dyn Fn(&Shared) -> f64| median(runs, of);
         let (a, d) = (
             middle(accept, &|s| s.run.per_s),

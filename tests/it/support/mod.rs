@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fhir_gateway::app::{self, Drive, Running};
 use fhir_gateway::clock::{Clock, Manual, System, Time};
-use fhir_gateway::config::Config;
+use fhir_gateway::config::{Config, Place};
 use fhir_gateway::ids::TenantId;
 use fhir_gateway::partner::wire::{Ask, Credential, Http, HttpSettings};
 use fhir_gateway::phi::Secret;
@@ -426,7 +426,7 @@ impl Drop for Gateway {
         let store = self.running.take().map(|r| Arc::clone(&r.house.store));
         let failing = std::thread::panicking();
         if let (Some(store), false) = (store, failing) {
-            look_over(store);
+            look_over(store, &self.config);
             for fake in &self.fakes {
                 let odd = fake.unexpected();
                 assert!(odd.is_empty(), "unexpected requests: {odd:?}");
@@ -442,14 +442,25 @@ impl Drop for Gateway {
     }
 }
 
-/// The store's own counts, read by a runtime of their own: a drop cannot wait on the test's.
-fn look_over(store: Arc<dyn Store>) {
+/// The store's own counts, read by a runtime of their own: a drop cannot wait on the test's. Nor can a
+/// connection to a server, whose traffic the test's runtime carries: another store is opened for that.
+fn look_over(store: Arc<dyn Store>, config: &Config) {
+    let shared = matches!(config.store.place, Place::Postgres(_)).then(|| config.clone());
     let looked = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
-        runtime.block_on(store.status(&TenantId::new(TENANT), BEGIN, 100))
+        runtime.block_on(async {
+            let store = match shared {
+                Some(config) => {
+                    let clock: Arc<dyn Clock> = Arc::new(System::default());
+                    app::open_store(&config, &clock).await.expect("a store")
+                }
+                None => store,
+            };
+            store.status(&TenantId::new(TENANT), BEGIN, 100).await
+        })
     });
     let status = looked.join().expect("it ends").expect("the store answers");
     let mut sum = 0;

@@ -368,9 +368,18 @@ impl Store for Base {
         self.read("next_due", self.shared.store.next_due()).await
     }
 
-    async fn probes_due(&self, _: Time) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
-        let work = self.shared.store.probes_due(self.shared.hands.now());
-        self.read("probes_due", work).await
+    async fn take_probes(
+        &self,
+        _: Time,
+        lease: Duration,
+    ) -> Result<Vec<(TenantId, PartnerId)>, StoreError> {
+        self.before("take_probes").await?;
+        let now = self.shared.hands.now();
+        let done = at_once(self.shared.store.take_probes(now, lease));
+        match done {
+            Ok(none) if none.is_empty() => Ok(none),
+            done => self.after("take_probes", done).await,
+        }
     }
 
     async fn probed(

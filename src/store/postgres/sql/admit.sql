@@ -68,9 +68,11 @@ BEGIN
     -- A newer version was decided by itself, at every partner: older denials are history.
     UPDATE denial SET open = false WHERE tenant = _tenant AND kind = _kind AND record = _id AND open;
   END IF;
-  UPDATE denial SET open = false WHERE tenant = _tenant AND kind = _kind AND record = _id
-    AND version = _version
-    AND partner IN (SELECT p FROM jsonb_array_elements_text(_a->'denials_settled') p);
+  IF jsonb_array_length(_a->'denials_settled') > 0 THEN
+    UPDATE denial SET open = false WHERE tenant = _tenant AND kind = _kind AND record = _id
+      AND version = _version
+      AND partner IN (SELECT p FROM jsonb_array_elements_text(_a->'denials_settled') p);
+  END IF;
   FOR d IN SELECT jsonb_array_elements(_a->'denials') LOOP
     INSERT INTO denial (tenant, client, kind, record, version, partner, why, open)
       VALUES (_tenant, d->>'client', d->>'kind', d->>'id', (d->>'version')::bigint, d->>'partner',
@@ -209,7 +211,7 @@ BEGIN
     PERFORM job_put(_tenant, x, _b, _kind, _id, _version, _client,
       (took->>(x->>'partner'))::bigint, _now);
   END LOOP;
-  PERFORM holds_put(_a, _now);
+  IF jsonb_array_length(_a->'holds') > 0 THEN PERFORM holds_put(_a, _now); END IF;
   PERFORM denials_put(_a);
   IF _a->>'wakes_client' IS NOT NULL THEN
     PERFORM wake(_tenant, _a->>'wakes_client', _now);

@@ -1,14 +1,9 @@
 -- Jobs: made, moved, confirmed (sqlite/jobs.rs). Every change of a job's state goes through job_go, which
 -- keeps what hangs on it: rank, counters, lanes, holds, those who waited. What has ended leaves the table
 -- of what moves.
-
--- Adds to a counter of a partner.
-CREATE FUNCTION count_add(_tenant text, _partner text, _state text, _by bigint) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  INSERT INTO count AS c VALUES (_tenant, _partner, _state, _by)
-    ON CONFLICT (tenant, partner, state) DO UPDATE SET n = c.n + _by;
-END $$;
+--
+-- A job passes here several times, and what a statement costs is not its rows but that it is one: what can
+-- be said in one is, and what is hardly ever there (merges) is asked for once.
 
 -- Adds to a total of the tenant: in one of a few rows, by connection.
 CREATE FUNCTION total_add(_tenant text, _what text, _by bigint) RETURNS void LANGUAGE plpgsql AS $$
@@ -41,7 +36,7 @@ CREATE FUNCTION job_go(_tenant text, _seq bigint, _to text, _now bigint, _reason
   _due bigint DEFAULT NULL, _held boolean DEFAULT false, _unsure boolean DEFAULT NULL,
   _reach text DEFAULT NULL, _frees boolean DEFAULT false, _lease bigint DEFAULT NULL,
   _worker text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE j job; n job; keeps boolean; ended boolean; others text[] := '{}'; key text;
+DECLARE j job; n job; keeps boolean; ended boolean; merging boolean; others text[] := '{}'; key text;
 BEGIN
   SELECT * INTO STRICT j FROM job WHERE tenant = _tenant AND seq = _seq;
   keeps := j.awaits IS NOT NULL AND NOT _frees AND _to IN ('waiting', 'parked');
@@ -78,23 +73,25 @@ BEGIN
       WHERE tenant = _tenant AND seq = _seq;
   END IF;
   IF j.state <> _to THEN
-    PERFORM count_add(_tenant, j.partner, j.state, -1);
-    PERFORM count_add(_tenant, j.partner, _to, 1);
+    INSERT INTO count AS c VALUES (_tenant, j.partner, j.state, -1), (_tenant, j.partner, _to, 1)
+      ON CONFLICT (tenant, partner, state) DO UPDATE SET n = c.n + excluded.n;
   END IF;
-  PERFORM lane_counted(_tenant, j.partner, j.lane,
+  PERFORM lane_refresh(_tenant, j.partner, j.lane, _now,
     (n.rank IS NOT NULL)::integer - (j.rank IS NOT NULL)::integer);
-  PERFORM lane_refresh(_tenant, j.partner, j.lane, _now);
   IF (j.state <> 'parked' AND NOT j.held) <> (_to IN ('waiting', 'sending', 'asking') AND NOT _held) THEN
     others := lanes_needing(_tenant, j.partner, j.kind, j.record);
   END IF;
+  merging := EXISTS (SELECT 1 FROM hold WHERE tenant = _tenant AND partner = j.partner);
   -- A merge that is parked holds on: it has not arrived.
-  IF ended THEN
+  IF merging AND ended THEN
     others := others || unheld(_tenant, j.partner, _seq);
   END IF;
-  FOR key IN SELECT DISTINCT u FROM unnest(others) u ORDER BY u LOOP
-    PERFORM lane_refresh(_tenant, j.partner, key, _now);
-  END LOOP;
-  PERFORM merges_look_again(_tenant, j.partner, j.client, _now);
+  IF cardinality(others) > 0 THEN
+    FOR key IN SELECT DISTINCT u FROM unnest(others) u ORDER BY u LOOP
+      PERFORM lane_refresh(_tenant, j.partner, key, _now);
+    END LOOP;
+  END IF;
+  IF merging THEN PERFORM merges_look_again(_tenant, j.partner, j.client, _now); END IF;
 END $$;
 
 -- What a pharmacy answered to a cancel, if it did.
@@ -166,15 +163,16 @@ BEGIN
     SELECT _tenant, n.seq, e.place - 1, e.e->>'kind', e.e->>'type', e.e->>'our_id', e.e->>'find',
       e.e->>'media_type', _bytes[(e.e->>'body')::integer], e.e->>'holes', _bytes[(e.e->>'hash')::integer]
     FROM jsonb_array_elements(_job->'effects') WITH ORDINALITY AS e (e, place);
-  IF n.rank IS NOT NULL OR n.state IN ('waiting', 'parked') THEN
+  IF (n.rank IS NOT NULL OR n.state IN ('waiting', 'parked')) AND jsonb_array_length(_job->'needs') > 0 THEN
     INSERT INTO need SELECT _tenant, n.partner, o->>0, o->>1, n.seq
       FROM jsonb_array_elements(_job->'needs') o ON CONFLICT DO NOTHING;
   END IF;
-  PERFORM count_add(_tenant, n.partner, n.state, 1);
-  PERFORM count_add(_tenant, n.partner, 'made', 1);
-  PERFORM lane_counted(_tenant, n.partner, n.lane, (n.rank IS NOT NULL)::integer);
-  PERFORM lane_refresh(_tenant, n.partner, n.lane, _now);
-  PERFORM merges_look_again(_tenant, n.partner, _client, _now);
+  INSERT INTO count AS c VALUES (_tenant, n.partner, n.state, 1), (_tenant, n.partner, 'made', 1)
+    ON CONFLICT (tenant, partner, state) DO UPDATE SET n = c.n + excluded.n;
+  PERFORM lane_refresh(_tenant, n.partner, n.lane, _now, (n.rank IS NOT NULL)::integer);
+  IF EXISTS (SELECT 1 FROM hold WHERE tenant = _tenant AND partner = n.partner) THEN
+    PERFORM merges_look_again(_tenant, n.partner, _client, _now);
+  END IF;
 END $$;
 
 -- A pharmacy's answer to a cancel: releases or parks what awaits it.

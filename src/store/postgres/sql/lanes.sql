@@ -97,26 +97,20 @@ BEGIN
         AND s.partner IN ('', _partner) WHERE h.tenant = _tenant AND h.job = _seq);
 END $$;
 
--- A job has come to stand in a lane (+1), or has left it (-1). Before the lane is looked at: a lane that
--- has no row gets one, with its first job counted.
-CREATE FUNCTION lane_counted(_tenant text, _partner text, _lane text, _by integer) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-  IF _by <> 0 THEN
-    UPDATE lane SET jobs = jobs + _by WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
-  END IF;
-END $$;
-
 -- How a lane with this head stands: 0 ready, 1 in flight, 2 not before due, 3 held back.
 CREATE FUNCTION lane_mode(h job, _now bigint) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
   IF h.rank = 0 THEN RETURN 1; END IF;
   IF h.state = 'parked' THEN RETURN 3; END IF;
-  IF h.state = 'waiting' AND h.purpose <> 'cancel'
-    AND (needs(h.tenant, h.partner, h.lane, h.seq)
-      OR holds(h.tenant, h.partner, h.client, h.seq)
-      OR stopped(h.tenant, h.partner, h.client, h.seq))
-  THEN RETURN 3; END IF;
+  IF h.state = 'waiting' AND h.purpose <> 'cancel' THEN
+    IF needs(h.tenant, h.partner, h.lane, h.seq) THEN RETURN 3; END IF;
+    -- Hardly ever is a patient merged at a partner, or stopped: one question for both.
+    IF EXISTS (SELECT 1 FROM hold WHERE tenant = h.tenant AND partner = h.partner)
+      OR EXISTS (SELECT 1 FROM stop WHERE tenant = h.tenant) THEN
+      IF holds(h.tenant, h.partner, h.client, h.seq) OR stopped(h.tenant, h.partner, h.client, h.seq)
+      THEN RETURN 3; END IF;
+    END IF;
+  END IF;
   RETURN CASE WHEN h.due > _now THEN 2 ELSE 0 END;
 END $$;
 
@@ -158,9 +152,10 @@ BEGIN
 END $$;
 
 -- Looks up the head of a lane and how it stands. Lanes whose heads wait for a successor that stands here
--- look again when that has changed.
-CREATE FUNCTION lane_refresh(_tenant text, _partner text, _lane text, _now bigint) RETURNS void
-LANGUAGE plpgsql AS $$
+-- look again when that has changed. _by: a job has come to stand in it (+1), or has left it (-1); a lane
+-- that has no row gets one, with its first job counted.
+CREATE FUNCTION lane_refresh(_tenant text, _partner text, _lane text, _now bigint, _by integer DEFAULT 0)
+RETURNS void LANGUAGE plpgsql AS $$
 DECLARE was lane; h job; m integer; other text; one bigint; k text; r text; x text;
 BEGIN
   SELECT * INTO was FROM lane WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
@@ -177,10 +172,10 @@ BEGIN
     IF was.head IS NULL THEN
       INSERT INTO lane (tenant, partner, lane, head, mode, due, priority, succeeds, makes)
         VALUES (_tenant, _partner, _lane, h.seq, m, h.due, h.priority, h.succeeds, x);
-    ELSIF (was.head, was.mode, was.due, was.priority, was.succeeds, was.makes)
+    ELSIF _by <> 0 OR (was.head, was.mode, was.due, was.priority, was.succeeds, was.makes)
       IS DISTINCT FROM (h.seq, m, h.due, h.priority, h.succeeds, x) THEN
       UPDATE lane SET head = h.seq, mode = m, due = h.due,
-          priority = h.priority, succeeds = h.succeeds, makes = x
+          priority = h.priority, succeeds = h.succeeds, makes = x, jobs = jobs + _by
         WHERE tenant = _tenant AND partner = _partner AND lane = _lane;
     END IF;
   END IF;

@@ -5,7 +5,8 @@
 -- The patient whom a job would make at a partner; NULL: they have a name there already.
 CREATE FUNCTION maker_unknown(_tenant text, _partner text, _makes text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-  IF _makes IS NULL OR EXISTS (SELECT 1 FROM crosswalk WHERE tenant = _tenant AND partner = _partner
+  IF _makes IS NULL THEN RETURN NULL; END IF;
+  IF EXISTS (SELECT 1 FROM crosswalk WHERE tenant = _tenant AND partner = _partner
     AND type = 'Patient' AND our_id = _makes) THEN RETURN NULL; END IF;
   RETURN _makes;
 END $$;

@@ -241,10 +241,23 @@ BEGIN
       failures = 0;
 END $$;
 
+-- Whether a probe that is due is the caller's, for so long: one node asks, the others do not.
+CREATE FUNCTION probe_take(_tenant text, _partner text, _now bigint, _lease bigint, _by_caller boolean)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE clock bigint := lease_clock(_now, _by_caller);
+BEGIN
+  UPDATE partner p SET probing = clock + _lease
+    WHERE p.tenant = _tenant AND p.partner = _partner AND p.paused_until <= _now
+      AND coalesce(p.probing, 0) < clock;
+  RETURN FOUND;
+END $$;
+
 -- What a probe found: the pause that it was asked about ends, or lasts on.
 CREATE FUNCTION probed(_tenant text, _partner text, _asked bigint, _until bigint, _reason text)
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+  UPDATE partner p SET probing = NULL
+    WHERE p.tenant = _tenant AND p.partner = _partner AND p.probing IS NOT NULL;
   UPDATE partner p SET paused_until = _until, pause_reason = _reason,
       failures = CASE WHEN _until IS NULL THEN 0 ELSE p.failures END
     WHERE p.tenant = _tenant AND p.partner = _partner AND p.paused_until <= _asked;

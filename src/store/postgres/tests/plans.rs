@@ -4,6 +4,8 @@
 //! The server itself tells (`auto_explain`): the plan of each statement, with the rows that each step read
 //! and those that it threw away. Rows, not time: they are the same on a busy machine.
 
+use std::time::Duration;
+
 use super::cluster::{Cluster, Database};
 use super::{database, node, template};
 use crate::clock::Time;
@@ -237,7 +239,8 @@ async fn a_long_line_beside_many_others_is_not_looked_through() {
     cheap(cluster, &mut from, "one more in the line");
     store.next_due().await.expect("next_due");
     store.rescue(at(3)).await.expect("rescue");
-    store.probes_due(at(3)).await.expect("probes_due");
+    let lease = Duration::from_secs(9);
+    store.take_probes(at(3), lease).await.expect("take_probes");
     cheap(cluster, &mut from, "housekeeping");
     let down = Some((Time::NEVER, Reason::ByPerson));
     let ehr = partner("ehr");

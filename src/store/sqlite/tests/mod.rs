@@ -6,6 +6,7 @@ mod backups;
 mod faults;
 mod histories;
 mod kills;
+mod leases;
 mod migrations;
 pub(super) mod plans;
 

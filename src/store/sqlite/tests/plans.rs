@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 use rusqlite::{Connection, StatementStatus};
@@ -262,7 +263,8 @@ async fn a_long_line_beside_many_others_is_not_looked_through() {
     cheap(&folder, "one more in the line");
     store.next_due().await.unwrap();
     store.rescue(at(3)).await.unwrap();
-    store.probes_due(at(3)).await.unwrap();
+    let lease = Duration::from_secs(9);
+    store.take_probes(at(3), lease).await.unwrap();
     cheap(&folder, "housekeeping");
 
     // The partner is down: all those lanes are ready, and nobody looks through them to find that out.
