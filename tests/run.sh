@@ -58,6 +58,9 @@ check lints cargo clippy --all-targets --quiet -- -D warnings
 check faults-lints cargo clippy --lib --bins --test faults --features faults --quiet -- -D warnings
 check docs env RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
 check tests cargo test --quiet
+# What a gateway does from door to door, over the other store (two minutes).
+check gateway-on-postgres env GATEWAY_TEST_STORE=postgres \
+  cargo test --quiet --test it -- desk:: doors:: inbound:: middle:: pace:: tenants::
 if [ "$quick" != quick ]; then
   check conformance cargo test --profile measure --test conformance --quiet
   check simulation cargo test --profile measure --test simulation --quiet

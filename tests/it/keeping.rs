@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use crate::pharmacy::house::{House, NAME};
+use crate::support::only_embedded;
 
 fn word(purpose: &str, state: &str, reason: &str) -> (String, String, String) {
     (purpose.to_owned(), state.to_owned(), reason.to_owned())
@@ -10,6 +11,9 @@ fn word(purpose: &str, state: &str, reason: &str) -> (String, String, String) {
 
 #[tokio::test]
 async fn a_prescription_that_the_lost_database_sent_is_not_sent_again() {
+    if only_embedded("its backups are files of ours") {
+        return;
+    }
     let mut house = House::new().await;
     let waiting = house.prepare("sertraline").await;
     let mut lost = waiting.clone();

@@ -211,9 +211,15 @@ impl Found {
 
 /// A line that took effect at its partner, whatever was answered.
 fn took_effect(line: &JournalLine) -> bool {
-    ["created", "updated", "there-already", "accepted"]
-        .iter()
-        .any(|word| line.outcome.starts_with(word))
+    [
+        "created",
+        "updated",
+        "there-already",
+        "transaction",
+        "accepted",
+    ]
+    .iter()
+    .any(|word| line.outcome.starts_with(word))
 }
 
 /// `kind/id/version`.

@@ -97,7 +97,10 @@ pub(super) const CLIENT: &str = "SELECT client FROM any_job WHERE tenant = $1 AN
 
 /// The call that puts a job in for another, which concerns this client.
 pub(super) fn stand_in(tenant: &TenantId, s: &StandIn, client: Option<&str>, by: By<'_>) -> Work {
-    let wish = Wish::default().job(tenant, s.source.as_str(), false);
+    let wish = Wish::default()
+        .job(tenant, s.source.as_str(), false)
+        // As an admission has it: no other version comes meanwhile.
+        .name("record", tenant, &[&s.record.kind, &s.record.id]);
     let mut wish = places(wish, tenant, &s.job);
     if let Some(client) = client {
         // A person may stop the patient at all partners, also at one that has had nothing yet.
@@ -107,7 +110,7 @@ pub(super) fn stand_in(tenant: &TenantId, s: &StandIn, client: Option<&str>, by:
     let document = json!({
         "tenant": tenant.as_str(), "source": s.source.as_str(), "from": s.from.as_str(),
         "to": s.to.map(State::as_str), "kind": s.record.kind,
-        "record": s.record.id, "version": s.record.version, "job": job(&s.job, &mut bytes),
+        "record": s.record.id, "version": s.record.version, "head": s.head, "job": job(&s.job, &mut bytes),
         "how": s.how, "who": by.who, "why": bytes.sealed(by.why.as_bytes()), "now": s.now.micros(),
     });
     let size = bytes.size();

@@ -116,6 +116,14 @@ pub(super) fn stand_in(
     if later(&place.partner, place.seq)? || (to != place.partner && later(to, 0)?) {
         return Ok(false);
     }
+    let head: Option<i64> = connection
+        .prepare_cached(
+            "SELECT max(version) FROM version WHERE tenant = ?1 AND kind = ?2 AND id = ?3",
+        )?
+        .query_row(params![tenant, s.record.kind, s.record.id], |r| r.get(0))?;
+    if head.and_then(|n| u64::try_from(n).ok()) != s.head {
+        return Ok(false);
+    }
     connection
         .prepare_cached("INSERT INTO act VALUES (?, ?, ?, ?, ?, ?)")?
         .execute(params![

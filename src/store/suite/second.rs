@@ -55,6 +55,7 @@ pub(in crate::store) async fn a_job_stands_in_for_what_has_not_moved(store: &dyn
             from,
             to: becomes,
             record: version(OBS, "M-1", 1),
+            head: Some(1),
             job,
             how: "edit",
             now: at(3),
@@ -94,6 +95,10 @@ pub(in crate::store) async fn a_job_stands_in_for_what_has_not_moved(store: &dyn
     // What was done may go elsewhere, too, where the record has nothing yet.
     let mut elsewhere = stand_in("lab", "lab", State::Done, None);
     elsewhere.source = JobId::new("new");
+    // A version that came after it was decided: it may say something else.
+    clinic.accept(draft(OBS, "M-1", 2)).await;
+    assert!(!tries(elsewhere.clone()).await, "another version came");
+    elsewhere.head = Some(2);
     assert!(tries(elsewhere.clone()).await);
     elsewhere.job.id = JobId::new("again");
     assert!(!tries(elsewhere).await, "it has something by now");

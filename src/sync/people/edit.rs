@@ -36,6 +36,8 @@ const FIXED: &[&str] = &[
 struct Edited<'a> {
     member: &'a Member,
     whole: WholeJob,
+    /// The record's newest version.
+    head: Option<u64>,
     effects: Vec<NewEffect>,
 }
 
@@ -72,6 +74,7 @@ pub(super) async fn edit(
         from: whole.job.state,
         to: Some(State::Superseded),
         record: whole.job.record.clone(),
+        head: edited.head,
         job,
         how: "edit",
         now,
@@ -91,6 +94,7 @@ async fn edited<'a>(
     let Some(whole) = store.whole(tenant, job).await? else {
         return Ok(Err(Refused::NoJob));
     };
+    let head = again::head(store, tenant, &whole).await?;
     let (Some(member), Some(of)) = (
         house.member(tenant, &whole.job.partner),
         house.tenants.get(tenant),
@@ -150,6 +154,7 @@ async fn edited<'a>(
     Ok(Ok(Edited {
         member,
         whole,
+        head,
         effects,
     }))
 }

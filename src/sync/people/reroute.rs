@@ -34,6 +34,8 @@ pub async fn reroute(
     let Some(mut whole) = store.whole(tenant, job).await? else {
         return Ok(Err(Refused::NoJob));
     };
+    // What comes from here on is noticed when the new job is stored.
+    let head = again::head(store, tenant, &whole).await?;
     let (Some(member), Some(of)) = (house.member(tenant, to), house.tenants.get(tenant)) else {
         return Ok(Err(Refused::NoPartner));
     };
@@ -104,6 +106,7 @@ pub async fn reroute(
         source: whole.job.id.clone(),
         from: whole.job.state,
         record: whole.job.record.clone(),
+        head,
         job,
         how: "reroute",
         now,

@@ -50,6 +50,8 @@ pub struct StandIn {
     pub to: Option<State>,
     /// What the new one brings.
     pub record: VersionRef,
+    /// The record's newest version when that was decided: if another has come since, it is refused.
+    pub head: Option<u64>,
     /// The new one.
     pub job: NewJob,
     /// `edit` or `reroute`.

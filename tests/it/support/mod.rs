@@ -7,6 +7,7 @@
 
 mod fake;
 mod log;
+mod place;
 mod wait;
 
 use std::collections::HashMap;
@@ -31,8 +32,9 @@ use serde_json::Value;
 
 pub(crate) use fake::Fake;
 
-use crate::cluster::{Cluster, Database};
+use crate::cluster::Database;
 
+pub(crate) use place::only_embedded;
 pub(crate) use wait::until;
 
 /// The one tenant.
@@ -132,7 +134,7 @@ impl Setup {
         log::capture();
         let folder = new_folder();
         std::fs::write(folder.join("tenant.key"), TENANT_KEY).expect("a key file");
-        let database = database();
+        let database = place::database();
         let store = database
             .as_ref()
             .map_or("sqlite:gateway.db".to_owned(), Database::address);
@@ -182,13 +184,6 @@ impl Setup {
             _database: database,
         }
     }
-}
-
-/// A database for a gateway, where `GATEWAY_TEST_STORE` is `postgres`: then all of these tests run over
-/// that store.
-fn database() -> Option<Database> {
-    let asked = std::env::var_os("GATEWAY_TEST_STORE").is_some_and(|v| v == "postgres");
-    asked.then(|| Cluster::shared().expect("a PostgreSQL").database(None))
 }
 
 /// An answer.

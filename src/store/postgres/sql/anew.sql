@@ -136,6 +136,8 @@ BEGIN
     OR (_to IS NOT NULL AND j.state IN ('done', 'cancelled', 'superseded'))
     OR stands(_tenant, j.partner, j.kind, j.record, j.seq, false)
     OR (there <> j.partner AND stands(_tenant, there, j.kind, j.record, 0, false))
+    OR (SELECT max(v.version) FROM version v WHERE v.tenant = _tenant AND v.kind = _s->>'kind'
+      AND v.id = _s->>'record') IS DISTINCT FROM (_s->>'head')::bigint
   THEN RETURN false; END IF;
   INSERT INTO act (tenant, job, act, who, why, at)
     VALUES (_tenant, j.seq, _s->>'how', _s->>'who', _b[(_s->>'why')::integer], _now);
