@@ -6,7 +6,7 @@
 #   tests/faults.sh --mutant M   one planted bug: exits 1, and says which invariant it broke
 #   tests/faults.sh --seed N     the draws of an earlier run
 #   tests/faults.sh --only S     one scenario
-#   tests/faults.sh --postgres   with any of these: what takes a SQLite otherwise gets a PostgreSQL
+#   tests/faults.sh --postgres   with any of these: a PostgreSQL for all but what is about the files of a SQLite
 set -eu
 cd "$(dirname "$0")/.."
 program=$(cargo test --profile measure --features faults --test faults --no-run --quiet \

@@ -5,7 +5,7 @@
 //!     tests/faults.sh --mutant M   with a planted bug: exits 1, and says what it broke
 //!     tests/faults.sh --seed N     the same draws again
 //!     tests/faults.sh --only S     one scenario
-//!     tests/faults.sh --postgres   with any of these: what takes a SQLite otherwise gets a PostgreSQL
+//!     tests/faults.sh --postgres   with any of these: a PostgreSQL for all but what is about the files of a SQLite
 //!
 //! What is random here is when things happen; how the machine schedules them is not drawn from the seed.
 

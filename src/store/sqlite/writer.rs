@@ -163,17 +163,9 @@ fn gone(operation: &'static str) -> StoreError {
 fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Notify) {
     let mut gather = Gather::new(Arc::new(System::default()));
     while let Ok(first) = queue.recv() {
-        let nap = gather.nap();
-        if !nap.is_zero() {
-            std::thread::sleep(nap);
-        }
         let mut group = vec![first];
-        while group.len() < GROUP_MAX
-            && let Ok(next) = queue.try_recv()
-        {
-            group.push(next);
-        }
-        gather.took(group.len(), nap);
+        let next = || queue.try_recv().ok();
+        gather.fill(&mut group, GROUP_MAX, next, std::thread::sleep);
         let before = connection.total_changes();
         commit(connection, group);
         gather.through();

@@ -121,6 +121,15 @@ impl Ehr {
         }
     }
 
+    /// Somebody there changes it.
+    pub(super) fn changed_there(&mut self, kind: &str, id: &str) {
+        if let Some(kept) = self.kept.get_mut(&key(kind, id)) {
+            kept.version += 1;
+            kept.resource["meta"]["versionId"] = json!(kept.version.to_string());
+            kept.resource["language"] = json!("en-US");
+        }
+    }
+
     /// The id of the resource that is created after so many others.
     pub(super) fn id(&self, after: u64) -> String {
         format!("e{:07}", self.next + after)

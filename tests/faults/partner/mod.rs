@@ -45,6 +45,8 @@ pub(crate) enum Bad {
     Apart,
     /// The next transaction took effect, and the answer says so of its first half only.
     HalfSaid,
+    /// Somebody there has changed all that the next transaction with an update means to update.
+    Edited,
 }
 
 /// What it keeps.
@@ -242,7 +244,12 @@ impl Partner {
         let mut line = line(request, begun);
         let answer = if effect {
             let (answer, took) = match &mut *self.keep() {
-                Keep::Ehr(ehr) => ehr.handle(request),
+                Keep::Ehr(ehr) => {
+                    if bad == Some(Bad::Edited) {
+                        ehr.edit(&request.body);
+                    }
+                    ehr.handle(request)
+                }
                 Keep::Pharmacy(pharmacy) => pharmacy.handle(request, &mut line),
             };
             line.took = took;
@@ -342,10 +349,12 @@ impl Partner {
         if !request.is_write() {
             return (manner.standing, delay);
         }
-        let waits = matches!(manner.next.front(), Some(Bad::Apart | Bad::HalfSaid));
-        if (!waits || request.is_transaction())
-            && let Some(bad) = manner.next.pop_front()
-        {
+        let comes = match manner.next.front() {
+            Some(Bad::Apart | Bad::HalfSaid) => request.is_transaction(),
+            Some(Bad::Edited) => request.is_transaction() && transaction::updates(&request.body),
+            _ => true,
+        };
+        if comes && let Some(bad) = manner.next.pop_front() {
             let refused = Bad::Status(422, None, false);
             return (Some(if bad == Bad::Apart { refused } else { bad }), delay);
         }

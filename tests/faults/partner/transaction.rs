@@ -60,6 +60,13 @@ impl Ehr {
         (said(200, &answer), took)
     }
 
+    /// Somebody there changes all that it means to update.
+    pub(super) fn edit(&mut self, body: &[u8]) {
+        for (kind, id) in updated(body) {
+            self.changed_there(&kind, &id);
+        }
+    }
+
     /// What its entries become, with the names that they have here. `Err`: the status that refuses it.
     fn looked_at(&self, body: &[u8]) -> Result<Vec<Entry>, u16> {
         let bundle: Value = serde_json::from_slice(body).map_err(|_| 400_u16)?;
@@ -112,6 +119,23 @@ impl Ehr {
         }
         Ok(entries)
     }
+}
+
+/// Whether a transaction has an update.
+pub(super) fn updates(body: &[u8]) -> bool {
+    !updated(body).is_empty()
+}
+
+/// Type and id of all that a transaction updates.
+fn updated(body: &[u8]) -> Vec<(String, String)> {
+    let bundle: Value = serde_json::from_slice(body).unwrap_or_default();
+    let entries = bundle["entry"].as_array().into_iter().flatten();
+    let asked = entries.map(|entry| &entry["request"]);
+    asked
+        .filter(|asked| asked["method"] == "PUT")
+        .filter_map(|asked| asked["url"].as_str()?.split_once('/'))
+        .map(|(kind, id)| (kind.to_owned(), id.to_owned()))
+        .collect()
 }
 
 /// Puts the names here in the place of each `fullUrl`. `Err`: a name that nothing in the transaction has.

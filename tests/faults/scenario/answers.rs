@@ -72,7 +72,7 @@ const ALL: [Bad; 16] = [
 ];
 
 /// And what can go wrong with a transaction.
-const OF_TRANSACTIONS: [Bad; 2] = [Bad::Apart, Bad::HalfSaid];
+const OF_TRANSACTIONS: [Bad; 3] = [Bad::Apart, Bad::HalfSaid, Bad::Edited];
 
 /// F5: every bad answer, several times, at each sort of partner.
 pub(crate) async fn bad(run: Run) -> Outcome {
@@ -141,7 +141,9 @@ pub(crate) async fn certificates(run: Run) -> Outcome {
             );
         }
     }
-    let charged = stage.look().number("SELECT sum(attempts) FROM job");
+    let charged = stage
+        .look()
+        .number("SELECT coalesce(sum(attempts), 0) FROM JOB");
     if charged > 0 {
         found.add(
             Wrong::Impatient,

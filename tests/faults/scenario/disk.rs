@@ -74,7 +74,7 @@ pub(crate) async fn full(run: Run) -> Outcome {
     let mut stage = Stage::new(Setup {
         partners: &[EHR, STRICT],
         data: Some(disk.0.clone()),
-        ..run.setup("full")
+        ..run.of_files().setup("full")
     })
     .await;
     stage.open().await;
@@ -127,7 +127,7 @@ async fn limited(run: Run) -> Outcome {
     let mut found = Found::default();
     let mut stage = Stage::new(Setup {
         partners: &[EHR, STRICT],
-        ..run.setup("full")
+        ..run.of_files().setup("full")
     })
     .await;
     stage.note("no tmpfs can be mounted here: max_page_count instead".to_owned());
@@ -175,7 +175,7 @@ pub(crate) async fn copies(run: Run) -> Outcome {
     let mut found = Found::default();
     let mut stage = Stage::new(Setup {
         partners: &[EHR, STRICT],
-        ..run.setup("copies")
+        ..run.of_files().setup("copies")
     })
     .await;
     stage.open().await;

@@ -42,7 +42,7 @@ pub(crate) async fn outage(run: Run) -> Outcome {
     if !stage.drained(Some(EHR), 20 * SECOND).await {
         found.add(Wrong::Unfinished, "what waited for a partner did not leave");
     }
-    let charged = look.number("SELECT ifnull(sum(attempts), 0) FROM job WHERE partner = 'ehr-a'");
+    let charged = look.number("SELECT coalesce(sum(attempts), 0) FROM JOB WHERE partner = 'ehr-a'");
     // Only what was in flight when the lines broke is unclear, and its own.
     if waiting == 0 || charged > 8 {
         let says = format!("an outage cost {charged} attempts of {waiting} that waited");
