@@ -102,8 +102,7 @@ pub(crate) async fn bad(run: Run) -> Outcome {
         }
     }
     traffic.stop().await;
-    Run::had_transactions(&mut stage, &mut found);
-    stage.finish(run.rest(), found).await
+    Run::had_transactions(stage.finish(run.rest(), found).await)
 }
 
 /// F5: certificates that have expired, and of another host: an outage, which costs no message anything.

@@ -28,9 +28,7 @@ pub(crate) async fn kills(run: Run) -> Outcome {
         stage.start(&[]).await;
     }
     traffic.stop().await;
-    let mut found = Found::default();
-    Run::had_transactions(&mut stage, &mut found);
-    stage.finish(run.rest(), found).await
+    Run::had_transactions(stage.finish(run.rest(), Found::default()).await)
 }
 
 /// The arguments that arm a place.
@@ -79,8 +77,7 @@ pub(crate) async fn places(run: Run) -> Outcome {
     stage.kill();
     stage.start(&[]).await;
     traffic.stop().await;
-    Run::had_transactions(&mut stage, &mut found);
-    stage.finish(run.rest(), found).await
+    Run::had_transactions(stage.finish(run.rest(), found).await)
 }
 
 /// Killed right before the commit, held there long enough for a wrong yes to be heard.

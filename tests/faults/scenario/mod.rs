@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use fhir_gateway::fault::Mutant;
 
-use crate::check::{Found, Wrong};
-use crate::stage::{Outcome, Setup, Stage};
+use crate::check::Wrong;
+use crate::stage::{Outcome, Setup};
 
 /// Transactions that have to take effect where they are to be hit.
-const TRANSACTIONS_MIN: usize = 10;
+const TRANSACTIONS_MIN: u64 = 10;
 
 /// What a scenario is run with.
 #[derive(Clone, Copy)]
@@ -44,18 +44,14 @@ impl Run {
         Duration::from_secs(self.of(90, 600))
     }
 
-    /// What is about transactions, too, says nothing of them where there were hardly any.
-    fn had_transactions(stage: &mut Stage, found: &mut Found) {
-        let (had, unheard) = stage.transactions();
-        if unheard > 0 {
-            stage.note(format!(
-                "{unheard} transactions took effect, and were answered badly"
-            ));
-        }
+    /// What is about transactions, too, says nothing of them where hardly any took effect in the end.
+    fn had_transactions(mut outcome: Outcome) -> Outcome {
+        let had = outcome.transactions;
         if had < TRANSACTIONS_MIN {
             let says = format!("only {had} transactions took effect");
-            found.add(Wrong::Held, says);
+            outcome.found.add(Wrong::Held, says);
         }
+        outcome
     }
 
     /// The same for what is about SQLite's own files.

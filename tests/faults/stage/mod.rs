@@ -234,7 +234,7 @@ impl Stage {
 
     /// Requests so far by which several things took effect at once, and how many of them had no answer that
     /// says so.
-    pub(crate) fn transactions(&self) -> (usize, usize) {
+    fn transactions(&self) -> (usize, usize) {
         let books: Vec<_> = self.partners.iter().map(Partner::book).collect();
         let all = || books.iter().flatten().filter(|l| l.took.len() > 1);
         (all().count(), all().filter(|l| l.status != 200).count())
@@ -405,6 +405,12 @@ impl Stage {
         for teller in &self.tellers {
             teller.abort();
         }
+        let (transactions, unheard) = self.transactions();
+        if unheard > 0 {
+            self.note(format!(
+                "{unheard} transactions took effect, and were answered badly"
+            ));
+        }
         Outcome {
             found,
             messages: self.clinic.acknowledged() as u64,
@@ -412,7 +418,7 @@ impl Stage {
             faults: self.faults
                 + self.kills
                 + self.partners.iter().map(Partner::faults).sum::<u64>(),
-            transactions: self.transactions().0 as u64,
+            transactions: transactions as u64,
             rss_mb,
             notes: std::mem::take(&mut self.notes),
         }
