@@ -29,6 +29,7 @@ pub(super) fn report(connection: &Connection, r: &Report) -> rusqlite::Result<Re
     }
     if let Some(attempt) = &r.attempt {
         put_attempt(connection, tenant, place.seq, attempt)?;
+        count_attempt(connection, place.seq, attempt, r.settle.is_some())?;
         if matches!(attempt.verdict, Verdict::Accepted | Verdict::Pending) {
             success(connection, &place, r.now)?;
         }
@@ -94,19 +95,28 @@ fn put_attempt(
             seal(&a.body),
             a.together
         ])?;
+    Ok(())
+}
+
+/// What an attempt counts for its job. `settles`: the job's row is written right after, with its reason.
+fn count_attempt(
+    connection: &Connection,
+    seq: i64,
+    a: &AttemptRow,
+    settles: bool,
+) -> rusqlite::Result<()> {
     // A question that settled its effect is not counted against those about others.
     let found = matches!(a.verdict, Verdict::Accepted | Verdict::Pending);
+    let asks = a.asked && !found;
+    if settles && !a.charged && !asks {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE job SET attempts = attempts + ?2, asks = asks + ?3, reason = ?4
              WHERE seq = ?1 AND (?2 OR ?3 OR reason IS NOT ?4)",
         )?
-        .execute(params![
-            seq,
-            a.charged,
-            a.asked && !found,
-            a.reason.as_str()
-        ])?;
+        .execute(params![seq, a.charged, asks, a.reason.as_str()])?;
     Ok(())
 }
 
@@ -127,16 +137,20 @@ fn put_effect_done(
     now: Time,
 ) -> rusqlite::Result<()> {
     let their_id = done.remote.as_ref().map(|r| r.id.as_str());
-    let (resource_type, our_id): (String, String) = connection
+    connection
         .prepare_cached(
             "UPDATE effect SET done = 1, their_id = ifnull(?4, their_id)
-             WHERE tenant = ?1 AND job = ?2 AND n = ?3 RETURNING type, our_id",
+             WHERE tenant = ?1 AND job = ?2 AND n = ?3",
         )?
-        .query_row(
-            params![place.tenant, place.seq, done.effect, their_id],
-            |r| Ok((r.get(0)?, r.get(1)?)),
-        )?;
+        .execute(params![place.tenant, place.seq, done.effect, their_id])?;
     if let Some(remote) = &done.remote {
+        let (resource_type, our_id): (String, String) = connection
+            .prepare_cached(
+                "SELECT type, our_id FROM effect WHERE tenant = ?1 AND job = ?2 AND n = ?3",
+            )?
+            .query_row(params![place.tenant, place.seq, done.effect], |r| {
+                Ok((r.get(0)?, r.get(1)?))
+            })?;
         let row = CrosswalkRow {
             partner: PartnerId::new(&place.partner),
             resource_type,
@@ -316,6 +330,7 @@ fn lease_lost(connection: &Connection, place: &Place, now: i64) -> rusqlite::Res
         body: Vec::new(),
     };
     put_attempt(connection, &place.tenant, place.seq, &attempt)?;
+    count_attempt(connection, place.seq, &attempt, true)?;
     let most = Policy::default().asks_max;
     let asked_enough: bool = connection
         .prepare_cached(

@@ -23,7 +23,7 @@ use crate::fault::{self, Mutant, Point};
 use crate::sync::house::{House, Member, Tenant};
 use crate::sync::inbound::Inbound;
 use crate::sync::job::{Claimed, Effect, Reach, State};
-use crate::sync::ports::{EffectDone, Report, Reported, Settle, StoreError};
+use crate::sync::ports::{EffectDone, Report, Reported, Rows, Settle, StoreError};
 use crate::sync::reason::Reason;
 use crate::sync::retry::Policy;
 use crate::sync::room::Seat;
@@ -111,6 +111,7 @@ impl Attempt<'_> {
                 }
                 grounds = now;
             }
+            let mut rows = None;
             if effect.n >= alone_below {
                 match self.together(effect, &mut not_needed).await? {
                     Went::Over => return Ok(()),
@@ -118,12 +119,12 @@ impl Attempt<'_> {
                         alone_below = below;
                         continue;
                     }
-                    Went::Alone => {}
+                    Went::Alone(looked) => rows = looked,
                 }
             }
             next = effect.n + 1;
             let last = self.open_from(next).is_none();
-            if !self.one(effect, last, &mut not_needed).await? {
+            if !self.one(effect, rows, last, &mut not_needed).await? {
                 return Ok(());
             }
         }
@@ -135,15 +136,19 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// One effect. Whether the next one is to be sent. `not_needed`: effects before it that turned out
-    /// so, told with the next outcome.
+    /// One effect. Whether the next one is to be sent. `rows`: its own and others', where they were just
+    /// read. `not_needed`: effects before it that turned out so, told with the next outcome.
     async fn one(
         &self,
         effect: &Effect,
+        rows: Option<Rows>,
         last: bool,
         not_needed: &mut Vec<EffectDone>,
     ) -> Result<bool, StoreError> {
-        let rows = self.rows(&[effect]).await?;
+        let rows = match rows {
+            Some(rows) => rows,
+            None => self.rows(&[effect]).await?,
+        };
         if self.skips(effect, &rows).await? {
             not_needed.push(EffectDone::not_needed(effect.n));
             if last {

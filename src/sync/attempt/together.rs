@@ -12,8 +12,8 @@ use crate::sync::verdict::{Answer, Verdict};
 
 /// How it went on with effects that might go together.
 pub(super) enum Went {
-    /// This one does not go with others.
-    Alone,
+    /// This one does not go with others; the rows that it was looked at with, if it was.
+    Alone(Option<Rows>),
     /// They were sent; those below this place that are still open go by themselves.
     Sent(u32),
     /// The job rests, or the lease is lost.
@@ -50,10 +50,11 @@ impl Attempt<'_> {
         not_needed: &mut Vec<EffectDone>,
     ) -> Result<Went, StoreError> {
         if self.job.unsure {
-            return Ok(Went::Alone);
+            return Ok(Went::Alone(None));
         }
-        let Some(group) = self.group(first).await? else {
-            return Ok(Went::Alone);
+        let group = match self.group(first).await? {
+            Ok(group) => group,
+            Err(rows) => return Ok(Went::Alone(rows)),
         };
         let mut effects = group.effects.iter();
         match effects.find_map(|effect| self.ready(effect, &group.rows)) {
@@ -99,14 +100,17 @@ impl Attempt<'_> {
         Ok(group.map_or(Vec::new(), |group| group.effects[1..].to_vec()))
     }
 
-    /// The effects that go in one request with this one, if any do.
-    async fn group<'e>(&'e self, first: &'e Effect) -> Result<Option<Group<'e>>, StoreError> {
+    /// The effects that go in one request with this one, if any do; else the rows by which that was told.
+    async fn group<'e>(
+        &'e self,
+        first: &'e Effect,
+    ) -> Result<Result<Group<'e>, Option<Rows>>, StoreError> {
         let one_by_one = self.job.purpose == Purpose::Cancel
             || self.job.record.kind == Kind::ClientMerge.as_str();
         let open = self.job.effects.iter();
         let open: Vec<&Effect> = open.filter(|e| e.n >= first.n && self.is_open(e)).collect();
         if one_by_one || open.len() < 2 || self.member.partner.facts().together_max < 2 {
-            return Ok(None);
+            return Ok(Err(None));
         }
         let mut group = Group {
             effects: Vec::new(),
@@ -121,12 +125,12 @@ impl Attempt<'_> {
         }
         let many = self.member.partner.together(&group.deliveries(self));
         if many < 2 || group.effects.first().is_none_or(|e| e.n != first.n) {
-            return Ok(None);
+            return Ok(Err(Some(group.rows)));
         }
         group.effects.truncate(many);
         let after = group.after();
         group.not_needed.retain(|d| d.effect < after);
-        Ok(Some(group))
+        Ok(Ok(group))
     }
 
     /// Writes what became of each.
