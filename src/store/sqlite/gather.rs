@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 
 /// Calls that are hoped for in a commit.
-const HOPED: usize = 32;
+const HOPED: usize = 48;
 /// The longest wait.
 const NAP_MAX: Duration = Duration::from_millis(8);
 /// A step of it is as long as so many calls take to come, on average: that nobody comes is hardly chance then.
