@@ -144,11 +144,21 @@ pub(super) fn failed(
     }
 }
 
-/// Takes the lock beside the database; the system gives it up when the process ends, however it ends.
+/// How often the lock is tried, and how long after the last time.
+const LOCK_TRIES: u32 = 20;
+const LOCK_EVERY: Duration = Duration::from_millis(25);
+
+/// Takes the lock beside the database; the system gives it up when the process ends, however it ends. It is
+/// tried for half a second: whoever gave it up just now may have started another program at that moment,
+/// which has all that was open until it is that program.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let beside: PathBuf = path.with_extension("lock");
     let file = File::create(beside).map_err(|e| failed("open", e))?;
-    file.try_lock()
-        .map_err(|_| failed("open", "another process has this database open"))?;
-    Ok(file)
+    for _ in 0..LOCK_TRIES {
+        if file.try_lock().is_ok() {
+            return Ok(file);
+        }
+        std::thread::sleep(LOCK_EVERY);
+    }
+    Err(failed("open", "another process has this database open"))
 }

@@ -3,7 +3,7 @@
 
 use fhir_gateway::clock::Time;
 use fhir_gateway::ids::{JobId, PartnerId, TenantId};
-use fhir_gateway::sync::ports::{Act, By, Steer, Store as _};
+use fhir_gateway::sync::ports::{Act, By, CrosswalkRow, Steer, Store as _};
 use fhir_gateway::sync::reason::Reason;
 
 use super::base::Base;
@@ -176,6 +176,10 @@ impl World<'_> {
         let now = self.shared.hands.now();
         let id = JobId::new(&job.id);
         let tenant = TenantId::new(TENANT);
+        let patient = match act {
+            Act::ResolveThere => self.patient_there(job),
+            _ => None,
+        };
         let store = &self.shared.store;
         let done = at_once(store.act(&tenant, &id, act, "person", "by the book", now));
         let done = done.unwrap_or(false);
@@ -183,6 +187,11 @@ impl World<'_> {
             self.shared.watch.acted(&job.id, act);
         }
         self.shared.watch.committed("act");
+        if let (true, Some((row, client))) = (done, patient) {
+            let linked = at_once(store.link(&tenant, row, Some(client), now));
+            linked.expect("the store answers");
+            self.shared.watch.committed("link");
+        }
         self.note(21, u64::from(done), || {
             format!(
                 "a person decides {act:?} of {} at {}: {done}",
@@ -190,6 +199,36 @@ impl World<'_> {
             )
         });
         done
+    }
+
+    /// What an EHR calls the patient whom a job brings: who says that they are there has found them, and
+    /// links them.
+    fn patient_there(&self, job: &Shown) -> Option<(CrosswalkRow, String)> {
+        let place = PARTNERS.iter().position(|p| p.id == job.partner)?;
+        let ehr = self.ehrs.get(place)?;
+        let (kind, our_id, find, client): (String, String, String, String) =
+            self.shared.watch.ask(|db| {
+                db.query_row(
+                    "SELECT e.type, e.our_id, e.find, ifnull(j.client, '') FROM effect e
+                     JOIN job j ON j.seq = e.job
+                     WHERE j.id = ?1 AND e.done = 0 ORDER BY e.n LIMIT 1",
+                    [&job.id],
+                    |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)),
+                )
+            });
+        let find: serde_json::Value = serde_json::from_str(&find).unwrap_or_default();
+        let value = find["identifier"]["value"].as_str()?;
+        let kept = ehr
+            .by_identifier("Patient", value)
+            .filter(|_| kind == "Patient")?;
+        let row = CrosswalkRow {
+            partner: PartnerId::new(&job.partner),
+            resource_type: kind,
+            our_id,
+            their_id: kept.resource["id"].as_str()?.to_owned(),
+            their_version: None,
+        };
+        Some((row, client))
     }
 
     /// Whether a partner has what a job's first open effect brings; `None` while it may still arrive.
