@@ -123,7 +123,9 @@ pub async fn open_store(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
             }
             let store =
                 Sqlite::open(file).with_context(|| format!("cannot open {}", file.display()))?;
-            Ok(Arc::new(store.leases_by(Arc::clone(clock))))
+            Ok(Arc::new(
+                store.leases_by(Arc::clone(clock), config.settings.lease),
+            ))
         }
         Place::Postgres(settings) => {
             let store = Postgres::open(settings.as_ref().clone())

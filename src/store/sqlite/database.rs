@@ -33,15 +33,18 @@ pub struct Sqlite {
 /// all leases that are held are counted by it. Those of an earlier process are compared with its start.
 struct Steady {
     clock: Arc<dyn Clock>,
+    /// How long leases are.
+    lease: Duration,
     start: Time,
     begun: Duration,
 }
 
 impl Steady {
-    fn from_now(clock: Arc<dyn Clock>) -> Self {
+    fn from_now(clock: Arc<dyn Clock>, lease: Duration) -> Self {
         let (start, begun) = (clock.now(), clock.monotonic());
         Steady {
             clock,
+            lease,
             start,
             begun,
         }
@@ -63,11 +66,18 @@ impl Sqlite {
     }
 
     /// Leases go by this clock from now on: by its steps forward, which are those of time, and not by the
-    /// wall clock's, which somebody may set while a job is with its partner.
+    /// wall clock's, which somebody may set while a job is with its partner. They are as long as `lease`:
+    /// one that ends later is of an earlier process, whose clock was ahead, and ends as if it began now.
     #[must_use]
-    pub fn leases_by(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.leases = Some(Steady::from_now(clock));
+    pub fn leases_by(mut self, clock: Arc<dyn Clock>, lease: Duration) -> Self {
+        self.leases = Some(Steady::from_now(clock, lease));
         self
+    }
+
+    /// The latest that a lease can end which somebody has; `None`: leases go by the caller's time.
+    pub(super) fn lease_latest(&self) -> Option<Time> {
+        let steady = self.leases.as_ref()?;
+        Some(steady.now().plus(steady.lease))
     }
 
     /// The time that leases go by. What has none of its own goes by the caller's.

@@ -282,9 +282,14 @@ impl Store for Sqlite {
     }
 
     async fn rescue(&self, now: Time) -> Result<u64, StoreError> {
-        let leases = self.lease_now(now);
+        let (leases, latest) = (self.lease_now(now), self.lease_latest());
         self.writer
-            .call("rescue", move |c| report::rescue(c, now, leases))
+            .call("rescue", move |c| {
+                if let Some(latest) = latest {
+                    report::shorten(c, latest)?;
+                }
+                report::rescue(c, now, leases)
+            })
             .await
     }
 

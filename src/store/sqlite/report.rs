@@ -391,6 +391,17 @@ fn found_meanwhile(connection: &Connection, place: &Place, r: &Report) -> rusqli
         )
 }
 
+/// No lease ends later than that, nor is a probe in hand for longer.
+pub(super) fn shorten(connection: &Connection, latest: Time) -> rusqlite::Result<()> {
+    for sql in [
+        "UPDATE job SET lease_until = ?1 WHERE lease_until IS NOT NULL AND lease_until > ?1",
+        "UPDATE partner SET probing = ?1 WHERE probing > ?1",
+    ] {
+        connection.prepare_cached(sql)?.execute([latest.micros()])?;
+    }
+    Ok(())
+}
+
 /// Leases that ran out (by their own time), confirmations that did not come, prescriptions past their last
 /// send.
 pub(super) fn rescue(connection: &Connection, now: Time, leases: Time) -> rusqlite::Result<u64> {

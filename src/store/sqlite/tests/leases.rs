@@ -30,7 +30,7 @@ impl Stage {
     /// The store, opened by a process that starts now.
     fn store(&self) -> Sqlite {
         let store = Sqlite::open_for_tests(&self.folder.file()).expect("a database");
-        store.leases_by(Arc::clone(&self.clock) as Arc<dyn Clock>)
+        store.leases_by(Arc::clone(&self.clock) as Arc<dyn Clock>, lease())
     }
 
     async fn claims(&self, clinic: &Clinic<'_>) -> usize {
@@ -116,5 +116,26 @@ async fn a_lease_of_an_earlier_process_ends_at_its_time() {
         "what it sent may be on its way"
     );
     stage.clock.advance(LONGER / 2 + Duration::from_secs(1));
+    assert_eq!(stage.rescues(&store).await, 1);
+}
+
+#[tokio::test]
+async fn a_lease_of_a_process_whose_clock_was_ahead_ends_a_lease_after_the_next_began() {
+    let stage = Stage::new();
+    let now = stage.clock.now();
+    stage.clock.step(Duration::from_secs(86_400));
+    let store = stage.store();
+    let clinic = Clinic::of(&store);
+    clinic.one("observation", "O-1", job("J1", "ehr")).await;
+    assert_eq!(stage.claims(&clinic).await, 1);
+    drop(store);
+    let after = Arc::new(Manual::at(now));
+    let stage = Stage {
+        clock: Arc::clone(&after),
+        folder: stage.folder,
+    };
+    let store = stage.store();
+    assert_eq!(stage.rescues(&store).await, 0);
+    after.advance(LONGER);
     assert_eq!(stage.rescues(&store).await, 1);
 }
