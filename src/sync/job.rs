@@ -418,7 +418,7 @@ pub struct Claimed {
     pub lease_until: Time,
     /// Attempts charged to the message so far (this one not counted).
     pub attempts: u32,
-    /// Times it was asked about so far.
+    /// Questions so far that did not settle what they were about.
     pub asks: u32,
     /// Whether an attempt was `Unsure` and nothing settled it yet.
     pub unsure: bool,

@@ -90,7 +90,7 @@ pub enum Step {
 pub struct Facts {
     /// Attempts charged to the message before this one.
     pub attempts: u32,
-    /// Times it was asked about before this one.
+    /// Questions before this one that did not settle what they were about.
     pub asks: u32,
     /// Whether an earlier attempt was `Unsure` and nothing settled it.
     pub unsure: bool,

@@ -96,14 +96,22 @@ pub(super) async fn audited(moment: &mut Moment<'_>, tenant: &str) -> Read<Audit
 }
 
 impl Postgres {
-    /// Drops what may be dropped, a stretch of each table at a time. How many rows. (And has the planner
-    /// know how big the tables are: this comes every few seconds.)
-    pub(super) async fn drop_old(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
+    /// What is to be done every few seconds. How many rows were dropped.
+    pub(super) async fn keep_house(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
+        self.renew_statistics().await?;
+        self.drop_old(now, keep).await
+    }
+
+    /// Has the planner know how big the tables are.
+    async fn renew_statistics(&self) -> Result<(), StoreError> {
+        const SQL: &str = "SELECT statistics_renew()";
+        self.readers.rows("prune", SQL, &[]).await.map(drop)
+    }
+
+    /// Drops what may be dropped, a stretch of each table at a time. How many rows.
+    async fn drop_old(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
         const OPERATION: &str = "prune";
         const SQL: &str = "SELECT upto::text, n FROM bodies_go($1, $2::text::jsonb, $3, $4)";
-        self.readers
-            .rows(OPERATION, "SELECT statistics_renew()", &[])
-            .await?;
         let before = now.minus(KEYS_KEPT).micros();
         let number = |row: &_| rows::number(row, 0);
         let keys = self

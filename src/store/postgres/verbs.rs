@@ -458,7 +458,7 @@ impl Store for Postgres {
     }
 
     async fn prune(&self, now: Time, keep: &Keep) -> Result<u64, StoreError> {
-        self.drop_old(now, keep).await
+        self.keep_house(now, keep).await
     }
 
     async fn audit(&self, now: Time, grace: Duration) -> Result<Vec<Finding>, StoreError> {

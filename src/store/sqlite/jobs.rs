@@ -192,7 +192,6 @@ pub(super) fn go(connection: &Connection, place: &Place, to: &Move<'_>) -> rusql
         held: to.held,
         awaits,
         unsure: to.unsure.unwrap_or(place.unsure),
-        leased: false,
         holds_lane: place.holds_lane,
     });
     connection
@@ -325,7 +324,6 @@ pub(super) fn put(connection: &Connection, job: &NewJob, b: Brings<'_>) -> rusql
         held: false,
         awaits: awaits.is_some(),
         unsure: false,
-        leased: false,
         holds_lane: job.holds_lane,
     });
     connection

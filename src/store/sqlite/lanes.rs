@@ -42,16 +42,15 @@ pub(super) struct Standing {
     pub(super) held: bool,
     pub(super) awaits: bool,
     pub(super) unsure: bool,
-    pub(super) leased: bool,
     /// Whether, parked, it keeps its place.
     pub(super) holds_lane: bool,
 }
 
-/// The rank of a job in its lane; `None`: it does not stand there.
+/// The rank of a job in its lane under no lease (a claim puts it at [`at::LEASED`]); `None`: it does not
+/// stand there.
 pub(super) fn rank(s: Standing) -> Option<i64> {
     match s.state {
         State::Sending => Some(at::LEASED),
-        State::Waiting | State::Asking if s.leased => Some(at::LEASED),
         State::Waiting | State::Asking if s.held || (s.awaits && s.state == State::Waiting) => None,
         // Before a cancel of its chain: else what is unclear could arrive after it was taken back.
         State::Asking => Some(at::UNCLEAR),

@@ -1,4 +1,5 @@
-//! One claimed job in a worker's hands: effect by effect, from the first open one, to its settlement.
+//! One claimed job in a worker's hands: effect by effect from the first open one, or several in one request,
+//! to its settlement.
 //!
 //! Before each send: the gate (invariant 4; again before each request where what it rests on has changed),
 //! the bytes (contracts section 5), the signature (section 8), the crosswalk, the lease. After each send:

@@ -10,14 +10,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::clock::Time;
-use crate::ids::{MessageId, TenantId};
+use crate::ids::MessageId;
 use crate::record::{Context, Kind, Record, contract};
 use crate::sync::accept::Acceptor;
 use crate::sync::context::rebuild;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{Member, Route, Tenant};
 use crate::sync::job::{EffectKind, NewEffect, Purpose};
-use crate::sync::ports::{Outgoing, Store, StoreError, StoredVersion, WholeJob};
+use crate::sync::ports::{Outgoing, StoreError, StoredVersion, WholeJob};
 use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
 
@@ -32,21 +32,6 @@ pub(super) struct Read {
     pub(super) record: Record,
     pub(super) stored: StoredVersion,
     pub(super) context: Context,
-}
-
-/// The newest version of a job's record.
-pub(super) async fn head(
-    store: &dyn Store,
-    tenant: &TenantId,
-    whole: &WholeJob,
-) -> Result<Option<u64>, StoreError> {
-    let name = [(whole.job.record.kind.clone(), whole.job.record.id.clone())];
-    let newest = store.newest(tenant, &name).await?;
-    Ok(newest
-        .into_iter()
-        .flatten()
-        .next()
-        .map(|v| v.record.version))
 }
 
 /// Reads a record version with its context; `None` if it cannot be read any more.

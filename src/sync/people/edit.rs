@@ -94,13 +94,15 @@ async fn edited<'a>(
     let Some(whole) = store.whole(tenant, job).await? else {
         return Ok(Err(Refused::NoJob));
     };
-    let head = again::head(store, tenant, &whole).await?;
     let (Some(member), Some(of)) = (
         house.member(tenant, &whole.job.partner),
         house.tenants.get(tenant),
     ) else {
         return Ok(Err(Refused::NoPartner));
     };
+    let record = &whole.job.record;
+    let newest = acceptor.newest(of, &record.kind, &record.id).await?;
+    let head = newest.map(|v| v.record.version);
     if let Some(refused) = unfit(&whole, member) {
         return Ok(Err(refused));
     }

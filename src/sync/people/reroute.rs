@@ -34,11 +34,13 @@ pub async fn reroute(
     let Some(mut whole) = store.whole(tenant, job).await? else {
         return Ok(Err(Refused::NoJob));
     };
-    // What comes from here on is noticed when the new job is stored.
-    let head = again::head(store, tenant, &whole).await?;
     let (Some(member), Some(of)) = (house.member(tenant, to), house.tenants.get(tenant)) else {
         return Ok(Err(Refused::NoPartner));
     };
+    // What comes from here on is noticed when the new job is stored.
+    let record = &whole.job.record;
+    let newest = acceptor.newest(of, &record.kind, &record.id).await?;
+    let head = newest.as_ref().map(|v| v.record.version);
     let Some(mut read) = again::read(acceptor, of, &whole).await? else {
         return Ok(Err(Refused::Unreadable));
     };
@@ -48,9 +50,6 @@ pub async fn reroute(
     }
     if whole.job.purpose == Purpose::NewRx {
         // What the clinic has ended or changed since is prescribed nowhere.
-        let name = [(whole.job.record.kind.clone(), whole.job.record.id.clone())];
-        let newest = store.newest(tenant, &name).await?;
-        let newest = newest.into_iter().flatten().next();
         let newest =
             newest.and_then(|v| contract::from_stored(Kind::MedicationRequest, &v.body).ok());
         if !newest.is_some_and(|newest| still_holds(&read.record, newest)) {

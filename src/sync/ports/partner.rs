@@ -251,7 +251,7 @@ pub trait Partner: Send + Sync {
     /// What the sender is told once it is stored.
     fn reply(&self, received: &RawReceipt<'_>) -> Reply;
 
-    /// What an answer of this partner to a delivery tells of the record (a SCRIPT Status in the HTTP
+    /// What an answer of this partner to the delivery of one effect tells of the record (a SCRIPT Status in the HTTP
     /// answer), for the order's ladder.
     fn told(&self, effect: &NewEffect, answer: &Answer) -> Vec<Told> {
         let _ = (effect, answer);

@@ -2,7 +2,7 @@
 //! that were built before, and thinks nothing. axum, one writer thread, the same schema, indexes, bytes,
 //! pragmas and batch cap. Where it delivers, it sends the same bodies to the same partners and writes
 //! the same outcomes, in a second commit: all of a record in one request to each partner, or, to tell what
-//! is the protocol's share, in as many requests as the gateway makes.
+//! is the protocol's share, in a request for each resource.
 
 use std::path::Path;
 use std::sync::Arc;
