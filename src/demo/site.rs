@@ -165,6 +165,7 @@ url = "{ehr}"
 patients = "created"
 create = "conditional"
 transaction_entries_max = 50
+chained_search = true
 timeout_ms = 2000
 
 [[partners]]

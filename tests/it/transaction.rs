@@ -18,11 +18,21 @@ struct Both {
     journal: Journal,
 }
 
-/// A clinic whose records go to an EHR that takes transactions, or does not.
+/// A clinic whose records go to an EHR that takes transactions, or does not; chains it does not understand.
 async fn both(transactions: bool) -> Both {
+    between(transactions, false).await
+}
+
+/// The same at an EHR that understands chained searches.
+async fn chained() -> Both {
+    between(true, true).await
+}
+
+async fn between(transactions: bool, chains: bool) -> Both {
     let journal = Journal::new(Arc::new(System::default()));
     let options = Options {
         transactions,
+        chains,
         ..Options::default()
     };
     let ehr = EhrSim::start("ehr", journal.clone(), options)
@@ -31,7 +41,7 @@ async fn both(transactions: bool) -> Both {
     let gateway = Setup::new()
         .config(&format!(
             "[[partners]]\nid = \"ehr\"\nkind = \"ehr-fhir\"\nurl = \"{}\"\ncreate = \"conditional\"\n\
-             transaction_entries_max = 50\npatients = \"created\"\n\
+             transaction_entries_max = 50\nchained_search = {chains}\npatients = \"created\"\n\
              [[routes]]\nto = \"ehr\"\nkinds = [\"client\", \"care-plan\", \"observation\", \"medication-request\"]",
             ehr.url()
         ))
@@ -97,6 +107,34 @@ impl Both {
             "a name that holds in a transaction only"
         );
     }
+
+    /// One prescription is there, in this version, with one signature that is about it.
+    fn is_there_once(&self, version: u64) {
+        let orders = self.ehr.of_type("MedicationRequest");
+        let signatures = self.ehr.of_type("Provenance");
+        let [order] = orders.as_slice() else {
+            panic!("{} prescriptions", orders.len());
+        };
+        let [signature] = signatures.as_slice() else {
+            panic!("{} signatures", signatures.len());
+        };
+        assert_eq!(order.version, version);
+        assert_eq!(
+            signature.resource["target"][0]["reference"],
+            format!("MedicationRequest/{}", order.id)
+        );
+        self.is_whole();
+    }
+
+    /// Minutes later a record's job is done.
+    async fn ends(&self, path: &str) {
+        for _ in 0..4 {
+            self.gateway.advance(Duration::from_secs(60));
+            self.gateway.work().await;
+        }
+        let (state, reason, tries) = self.job(path).await;
+        assert_eq!(state, "done", "{reason} {tries:?}");
+    }
 }
 
 const PLAN: &str = "/records/care-plan/";
@@ -105,6 +143,14 @@ fn plan() -> (Value, String) {
     let whole = fixture_whole("care-plan", "anxiety-therapy-only");
     let id = whole["record"][Kind::CarePlan.id_field()].as_str();
     let path = format!("{PLAN}{}", id.expect("its id"));
+    (whole, path)
+}
+
+/// A prescription with its signature.
+fn prescription() -> (Value, String) {
+    let whole = fixture_whole("medication-request", "sertraline");
+    let id = whole["record"][Kind::MedicationRequest.id_field()].as_str();
+    let path = format!("/records/medication-request/{}", id.expect("its id"));
     (whole, path)
 }
 
@@ -153,7 +199,7 @@ async fn a_plan_with_its_goals_goes_in_one_request() {
 #[tokio::test]
 async fn what_cannot_be_found_again_yet_goes_by_itself() {
     let both = both(true).await;
-    let whole = fixture_whole("medication-request", "sertraline");
+    let (whole, _) = prescription();
     let since = both.leans_on(&whole).await;
     both.goes("medication-request", &whole["record"]).await;
     assert_eq!(
@@ -161,6 +207,108 @@ async fn what_cannot_be_found_again_yet_goes_by_itself() {
         ["POST MedicationRequest created", "POST Provenance created"]
     );
     both.is_whole();
+}
+
+#[tokio::test]
+async fn a_prescription_goes_with_its_signature_where_the_ehr_understands_chains() {
+    let both = chained().await;
+    let (whole, path) = prescription();
+    let since = both.leans_on(&whole).await;
+    both.goes("medication-request", &whole["record"]).await;
+    assert_eq!(both.asked(since), ["POST  transaction"]);
+    let (state, reason, tries) = both.job(&path).await;
+    assert_eq!((state.as_str(), reason.as_str()), ("done", "delivered"));
+    assert_eq!(tries, verdicts(&[(2, "accepted")]));
+    both.is_there_once(1);
+}
+
+#[tokio::test]
+async fn a_transaction_that_arrives_after_its_repeat_doubles_nothing() {
+    // Unclear, asked about and sent again, one by one; or said to be refused, and sent again as it was.
+    for (fault, second) in [
+        (
+            Fault::Reset,
+            vec!["POST MedicationRequest created", "POST Provenance created"],
+        ),
+        (Fault::Unavailable, vec!["POST  transaction"]),
+    ] {
+        let both = chained().await;
+        let (whole, path) = prescription();
+        let since = both.leans_on(&whole).await;
+        both.ehr.faults().writes([Some(fault)]);
+        both.goes("medication-request", &whole["record"]).await;
+        both.ends(&path).await;
+        let asked = both.asked(since);
+        let writes = asked.iter().filter(|l| l.starts_with("POST")).skip(1);
+        assert_eq!(writes.collect::<Vec<_>>(), second, "{fault:?}");
+        both.is_there_once(1);
+
+        assert!(both.ehr.arrives_late(), "{fault:?}");
+        let lines = both.journal.lines();
+        let late = lines.last().expect("it arrived");
+        assert_eq!(late.outcome, "transaction");
+        // Both of them were in it.
+        let brought = late.ours.as_deref().unwrap_or_default();
+        assert!(
+            brought.contains("MedicationRequest ") && brought.contains("Provenance "),
+            "{brought}"
+        );
+        both.is_there_once(1);
+    }
+}
+
+#[tokio::test]
+async fn an_unclear_prescription_is_asked_about_with_its_signature() {
+    let both = chained().await;
+    let (whole, path) = prescription();
+    let since = both.leans_on(&whole).await;
+    both.ehr.faults().writes([Some(Fault::ResetAfter)]);
+    both.goes("medication-request", &whole["record"]).await;
+    assert_eq!(both.job(&path).await.0, "asking");
+    both.ends(&path).await;
+    assert_eq!(both.job(&path).await.1, "found-there");
+    assert_eq!(
+        both.asked(since),
+        [
+            "POST  transaction-then-fault-reset",
+            "GET MedicationRequest found",
+            "GET Provenance found"
+        ]
+    );
+    both.is_there_once(1);
+}
+
+#[tokio::test]
+async fn a_signature_that_is_there_already_is_looked_at_by_what_its_prescription_is_called() {
+    // As an attempt left it that nobody remembers: the prescription with its signature, or without.
+    for signed in [true, false] {
+        let other = chained().await;
+        let (whole, path) = prescription();
+        other.leans_on(&whole).await;
+        other.goes("medication-request", &whole["record"]).await;
+        let both = chained().await;
+        both.leans_on(&whole).await;
+        let mut order = other.ehr.of_type("MedicationRequest").remove(0).resource;
+        let patient = both.ehr.of_type("Patient").remove(0).id;
+        order["subject"]["reference"] = json!(format!("Patient/{patient}"));
+        order["status"] = json!("draft");
+        let order = both.ehr.put(order);
+        if signed {
+            let mut signature = other.ehr.of_type("Provenance").remove(0).resource;
+            signature["target"][0]["reference"] = json!(format!("MedicationRequest/{order}"));
+            both.ehr.put(signature);
+        }
+        let since = both.journal.lines().len();
+        both.goes("medication-request", &whole["record"]).await;
+        assert_eq!(both.job(&path).await.0, "done");
+        let asked = both.asked(since);
+        assert_eq!(asked[0], "POST  transaction");
+        assert!(asked.contains(&"PUT MedicationRequest updated".to_owned()));
+        let alone = asked.contains(&"POST Provenance there-already".to_owned());
+        assert_eq!(alone, signed, "{asked:?}");
+        assert!(!asked.iter().any(|l| l.starts_with("PUT Provenance")));
+        both.is_there_once(2);
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,11 @@ create = "search-first"
 # goes by itself. Needs create = "conditional", because only what a repeat would not double goes so; what it
 # refuses as a whole goes one by one after that.
 transaction_entries_max = 0
+# Whether it understands chained search parameters (R4, search.html#chaining), in a search and in the condition
+# of a create. Then what has no identifier, an order's signature (Provenance), goes in the transaction that makes
+# its order, and is found again by target:MedicationRequest.identifier; else it goes after it. Only where that is
+# so: a repeat would double what is there and not found by a chain.
+chained_search = false
 # Whether it keeps versions and honours If-Match.
 if_match = true
 # When its copy changed since we wrote it: "overwrite" writes ours over the version just read (the clinic
@@ -91,6 +96,8 @@ pub struct Config {
     pub create: Create,
     /// Resources in one transaction, at most; 0: it takes none.
     pub transaction_entries_max: usize,
+    /// Whether it finds something by the identifier of what that is about.
+    pub chained_search: bool,
     /// Whether it keeps versions.
     pub if_match: bool,
     /// Their changes.
@@ -156,6 +163,7 @@ impl Config {
                 1000,
             ))
             .unwrap_or(0),
+            chained_search: s.flag("chained_search", false),
             if_match: s.flag("if_match", true),
             on_change: s.one_of(
                 "on_change",

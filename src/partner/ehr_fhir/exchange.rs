@@ -18,9 +18,10 @@ use crate::partner::ehr_fhir::EhrFhir;
 use crate::partner::ehr_fhir::answers::{etag, failure, outcome_error, page, remote};
 use crate::partner::ehr_fhir::config::{Create, OnChange, Patients};
 use crate::partner::ehr_fhir::encode::FHIR_JSON;
-use crate::partner::ehr_fhir::fill::{Body, Unfilled, alike, fill, query};
+use crate::partner::ehr_fhir::fill::{Body, Unfilled, alike, fill};
+use crate::partner::ehr_fhir::query::query;
 use crate::partner::wire::{Ask, Heard};
-use crate::sync::job::{EffectKind, Find, Purpose};
+use crate::sync::job::{Effect, EffectKind, Find, Purpose};
 use crate::sync::ports::Delivery;
 use crate::sync::reason::Reason;
 use crate::sync::verdict::{Answer, Remote, Verdict};
@@ -277,7 +278,20 @@ impl Exchange<'_> {
 
     /// The query that finds the effect's own resource.
     pub fn query(&self) -> Option<String> {
-        query(&self.delivery.effect.what.find, self.delivery.rows)
+        let n = self.delivery.effect.n;
+        let effects = self.delivery.job.effects.iter();
+        self.query_among(effects.take_while(|e| e.n < n))
+    }
+
+    /// The same; what it is about may have no name there, where it is one of these.
+    pub fn query_among<'e>(
+        &self,
+        brought: impl Iterator<Item = &'e Effect> + Clone,
+    ) -> Option<String> {
+        let chains = self.ehr.config.chained_search;
+        let brought = brought.filter(|_| chains);
+        let find = &self.delivery.effect.what.find;
+        query(find, self.delivery.rows, brought)
     }
 
     /// Their copies of the effect's resource, as far as they can be found.

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::decimal::Decimal;
-use crate::sync::job::{Find, Hole, Payload};
+use crate::sync::job::{Hole, Payload};
 use crate::sync::ports::Rows;
 
 /// What is sent: one JSON object, as bytes.
@@ -144,63 +144,6 @@ pub enum Unfilled {
     Patient,
     /// The stored bytes are not what was made at acceptance.
     Broken,
-}
-
-/// The search parameters that find a resource, as a query; `None` where there are none or where what
-/// they name has no row yet.
-pub fn query(find: &Find, rows: &Rows) -> Option<String> {
-    let pairs = match find {
-        Find::Identifier { system, value } => vec![(
-            "identifier".to_owned(),
-            format!("{}|{}", escape(system), escape(value)),
-        )],
-        Find::Search(pairs) => pairs
-            .iter()
-            .map(|(name, value)| Some((name.clone(), named(value, rows)?)))
-            .collect::<Option<Vec<_>>>()?,
-        Find::SameMessage | Find::None => return None,
-    };
-    let encoded: Vec<String> = pairs
-        .iter()
-        .map(|(name, value)| format!("{name}={}", percent(value)))
-        .collect();
-    (!encoded.is_empty()).then(|| encoded.join("&"))
-}
-
-/// `{Type/our-id}` becomes `Type/their-id`.
-fn named(value: &str, rows: &Rows) -> Option<String> {
-    let Some(name) = value.strip_prefix('{').and_then(|v| v.strip_suffix('}')) else {
-        return Some(escape(value));
-    };
-    let (resource_type, our_id) = name.split_once('/')?;
-    let (their_id, _) = rows.get(&(resource_type.to_owned(), our_id.to_owned()))?;
-    Some(format!("{resource_type}/{their_id}"))
-}
-
-/// FHIR's escapes within a search value.
-fn escape(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for c in value.chars() {
-        if matches!(c, '\\' | '|' | ',' | '$') {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out
-}
-
-/// Percent-encodes all that a query does not take as it stands; `|`, `/` and `:` are left, because
-/// servers that read `If-None-Exist` without decoding it meet them in every request.
-fn percent(value: &str) -> String {
-    let mut out = String::with_capacity(value.len());
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:/|,".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 /// Whether their copy is what we send: the same, apart from what a server gives itself (`id`, `meta`, a

@@ -12,7 +12,7 @@
 //! | none, a cancel | a search, and an update if it is there | nothing there: nothing is made |
 //!
 //! Where it takes transactions, the creates and updates of one message go in one, all of them or none
-//! (`transaction.rs`); what that leaves open goes by the table.
+//! (`transaction.rs`), as far as each is found again (`query.rs`); what that leaves open goes by the table.
 //!
 //! A 2xx whose body is an OperationOutcome with an error is what that says. 401 is the token, 429 and
 //! 503 an outage, other 5xx, time-outs and resets are unclear and settled by reading back (`ask.rs`).
@@ -30,6 +30,7 @@ mod encode;
 mod exchange;
 mod fill;
 mod inbound;
+mod query;
 #[cfg(test)]
 mod tests;
 mod transaction;

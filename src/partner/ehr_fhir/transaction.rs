@@ -9,9 +9,12 @@
 //! References to what the same transaction creates are its `fullUrl`. A transaction that is refused as a
 //! whole did nothing: each effect goes by itself then, and its own answer says which of them it was.
 //!
-//! Must never send what a repeat would double: an effect that cannot be found by a query yet (a Provenance
-//! whose target has no name there) stays out.
+//! Must never send what a repeat would double, also one that arrives after a second transaction: an effect that
+//! cannot be found by a query yet stays out. A Provenance whose target has no name there is found by the
+//! target's identifier, where the EHR understands chained searches and the target is made by the same
+//! transaction, so that it is referred to by its name there, whichever transaction comes first.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use reqwest::Method;
@@ -32,16 +35,22 @@ use crate::sync::verdict::{Answer, Remote, Verdict};
 /// How many of these, from the first on, can go in one transaction.
 pub fn fits(ehr: &EhrFhir, deliveries: &[Delivery<'_>]) -> usize {
     let wrote = AtomicBool::new(false);
-    let fit = deliveries.iter().take_while(|delivery| {
+    let mut found_by = BTreeSet::new();
+    let fit = deliveries.iter().enumerate().take_while(|(n, delivery)| {
         let exchange = Exchange {
             ehr,
             delivery,
             wrote: &wrote,
         };
-        let kind = delivery.effect.what.kind;
-        delivery.effect.what.payload.is_some()
-            && match (kind, exchange.row()) {
-                (EffectKind::Upsert, None) => exchange.query().is_some(),
+        let what = &delivery.effect.what;
+        what.payload.is_some()
+            && match (what.kind, exchange.row()) {
+                (EffectKind::Upsert, None) => {
+                    let before = deliveries[..*n].iter().map(|d| d.effect);
+                    // Of two that one query finds, the EHR could not tell which it has.
+                    let query = exchange.query_among(before);
+                    query.is_some_and(|query| found_by.insert((&what.resource_type, query)))
+                }
                 (EffectKind::Upsert | EffectKind::Retract, Some(row)) => {
                     row.version.is_some() || !ehr.config.if_match
                 }
@@ -100,11 +109,14 @@ fn bundle(exchanges: &[Exchange<'_>]) -> Result<Vec<u8>, Answer> {
         let payload = what.payload.as_ref().ok_or_else(broken)?;
         let body = fill(payload, names).map_err(|_| broken())?;
         let (full_url, body, request) = match exchange.row() {
-            None => (
-                full_url(exchange.delivery.effect),
-                body.bytes().to_vec(),
-                json!({"method": "POST", "url": what.resource_type, "ifNoneExist": exchange.query()}),
-            ),
+            None => {
+                let query = exchange.query().ok_or_else(broken)?;
+                (
+                    full_url(exchange.delivery.effect),
+                    body.bytes().to_vec(),
+                    json!({"method": "POST", "url": what.resource_type, "ifNoneExist": query}),
+                )
+            }
             Some(row) => {
                 let url = format!("{}/{}", what.resource_type, row.id);
                 let mut request = json!({"method": "PUT", "url": url});

@@ -146,24 +146,36 @@ impl Keep {
         }
     }
 
-    /// What matches; a parameter that is not known is ignored, as most EHRs do.
+    /// What matches.
     pub(super) fn matches(&self, resource_type: &str, query: &[(String, String)]) -> Vec<&Kept> {
         self.kept
             .values()
             .filter(|k| k.resource_type == resource_type)
-            .filter(|k| {
-                query.iter().all(|(name, value)| match name.as_str() {
-                    "identifier" => identifiers(&k.resource)
-                        .any(|(system, v)| format!("{system}|{v}") == value.replace('\\', "")),
-                    "target" => k.resource["target"]
-                        .as_array()
-                        .is_some_and(|t| t.iter().any(|t| t["reference"] == value.as_str())),
-                    "recorded" => k.resource["recorded"] == value.as_str(),
-                    "_id" => k.id == *value,
-                    _ => true,
-                })
-            })
+            .filter(|k| query.iter().all(|(name, value)| self.has(k, name, value)))
             .collect()
+    }
+
+    /// Whether it has what a parameter asks for; one that is not known is ignored, as most EHRs do.
+    fn has(&self, kept: &Kept, name: &str, value: &str) -> bool {
+        let resource = &kept.resource;
+        let about = |reference: &str| {
+            let targets = resource["target"].as_array();
+            targets.is_some_and(|all| all.iter().any(|t| t["reference"] == reference))
+        };
+        match name {
+            "identifier" => identifiers(resource)
+                .any(|(system, v)| format!("{system}|{v}") == value.replace('\\', "")),
+            "target" => about(value),
+            "recorded" => resource["recorded"] == value,
+            "_id" => kept.id == value,
+            _ => match chain(name).filter(|_| self.options.chains) {
+                Some((resource_type, name)) => self
+                    .matches(resource_type, &[(name.to_owned(), value.to_owned())])
+                    .iter()
+                    .any(|target| about(&format!("{resource_type}/{}", target.id))),
+                None => true,
+            },
+        }
     }
 
     fn search(&self, resource_type: &str, query: &[(String, String)]) -> Done {
@@ -316,6 +328,11 @@ fn key(resource_type: &str, id: &str) -> (String, String) {
 
 pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Type and parameter of `target:Type.parameter` (R4, search.html#chaining).
+fn chain(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("target:")?.split_once('.')
 }
 
 fn header(request: &Request<'_>, name: &str) -> Option<String> {

@@ -31,6 +31,8 @@ pub struct Options {
     pub page: usize,
     /// Takes transactions.
     pub transactions: bool,
+    /// Understands chained search parameters, in searches and in conditions.
+    pub chains: bool,
 }
 
 impl Default for Options {
@@ -41,6 +43,7 @@ impl Default for Options {
             integrity: true,
             page: 20,
             transactions: true,
+            chains: true,
         }
     }
 }
@@ -58,6 +61,8 @@ struct Inner {
     journal: Journal,
     faults: Faults,
     keep: Mutex<Keep>,
+    /// The last write that a fault kept from its effect.
+    held_up: Mutex<Option<Call>>,
 }
 
 impl EhrSim {
@@ -75,6 +80,7 @@ impl EhrSim {
                 journal,
                 faults: Faults::default(),
                 keep: Mutex::new(Keep::new(options)),
+                held_up: Mutex::default(),
             }),
         };
         let app = Router::new().fallback(serve).with_state(sim.clone());
@@ -117,6 +123,18 @@ impl EhrSim {
         self.keep().delete(resource_type, id);
     }
 
+    /// The last write that a fault kept from its effect takes effect now, when nobody waits for its answer any
+    /// more. Whether there was one.
+    pub fn arrives_late(&self) -> bool {
+        let held_up = self.held_up().take();
+        held_up.is_some_and(|call| {
+            let mut done = self.keep().handle(&call.request());
+            let line = self.line(&call, &mut done);
+            self.inner.journal.write(JournalLine { status: 0, ..line });
+            true
+        })
+    }
+
     /// All that it keeps.
     #[must_use]
     pub fn kept(&self) -> Vec<Kept> {
@@ -149,6 +167,55 @@ impl EhrSim {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn held_up(&self) -> MutexGuard<'_, Option<Call>> {
+        self.inner
+            .held_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the journal says of a request.
+    fn line(&self, call: &Call, done: &mut Done) -> JournalLine {
+        let text = |name: &str| {
+            let value = call.headers.get(name)?;
+            value.to_str().ok().map(str::to_owned)
+        };
+        let path = call.uri.path_and_query();
+        JournalLine {
+            partner: self.inner.name.clone(),
+            method: call.method.to_string(),
+            path: path.map(ToString::to_string).unwrap_or_default(),
+            ours: done.ours.take(),
+            record: text("gateway-record"),
+            message: text("x-request-id"),
+            theirs: done.theirs.take(),
+            status: done.status,
+            outcome: done.outcome.to_owned(),
+            ..JournalLine::default()
+        }
+    }
+}
+
+/// What came over the wire.
+struct Call {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    fn request(&self) -> Request<'_> {
+        let path = self.uri.path().trim_start_matches("/fhir");
+        Request {
+            method: &self.method,
+            path: path.split('/').filter(|s| !s.is_empty()).collect(),
+            query: pairs(self.uri.query().unwrap_or_default()),
+            headers: &self.headers,
+            body: &self.body,
+        }
+    }
 }
 
 /// A request, as far as it matters here.
@@ -168,45 +235,22 @@ async fn serve(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response<Body> {
-    let write = method != Method::GET;
-    let fault = sim.faults().next(write);
-    let request = Request {
-        method: &method,
-        path: uri
-            .path()
-            .trim_start_matches("/fhir")
-            .split('/')
-            .filter(|s| !s.is_empty())
-            .collect(),
-        query: pairs(uri.query().unwrap_or_default()),
-        headers: &headers,
-        body: &body,
+    let call = Call {
+        method,
+        uri,
+        headers,
+        body,
     };
+    let write = call.method != Method::GET;
+    let fault = sim.faults().next(write);
     let mut done = match fault {
         Some(fault) if !fault.takes_effect() => failed(fault),
-        _ => sim.keep().handle(&request),
+        _ => sim.keep().handle(&call.request()),
     };
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned)
-    };
-    let mut line = JournalLine {
-        partner: sim.inner.name.clone(),
-        method: method.to_string(),
-        path: uri
-            .path_and_query()
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        ours: done.ours.take(),
-        record: text("gateway-record"),
-        message: text("x-request-id"),
-        theirs: done.theirs.take(),
-        status: done.status,
-        outcome: done.outcome.to_owned(),
-        ..JournalLine::default()
-    };
+    let mut line = sim.line(&call, &mut done);
+    if write && fault.is_some_and(|f| !f.takes_effect()) {
+        *sim.held_up() = Some(call);
+    }
     if let Some(fault) = fault.filter(|f| f.takes_effect()) {
         line.outcome = format!("{}-{}", line.outcome, fault.name());
     }

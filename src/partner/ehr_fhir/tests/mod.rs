@@ -2,6 +2,7 @@
 
 mod encoding;
 mod inbound;
+mod transaction;
 mod update;
 mod wire;
 
