@@ -186,7 +186,8 @@ pub(crate) fn config(partners: &[String], keys: &str) -> String {
         let _ = write!(
             text,
             "[[partners]]\nid = \"{name}\"\nkind = \"ehr-fhir\"\nurl = \"http://{address}/fhir\"\n\
-             create = \"conditional\"\ntransaction_entries_max = 100\npatients = \"created\"\nconcurrency_max = {AT_ONCE}\n{keys}\
+             create = \"conditional\"\ntransaction_entries_max = 100\nchained_search = true\n\
+             patients = \"created\"\nconcurrency_max = {AT_ONCE}\n{keys}\
              [[routes]]\nto = \"{name}\"\n\
              kinds = [\"medication-request\", \"observation\", \"care-plan\", \"client\"]\n"
         );

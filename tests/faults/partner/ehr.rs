@@ -16,7 +16,7 @@ struct Kept {
 
 /// The EHR's side of the book.
 pub(crate) struct Ehr {
-    /// Whether it honours `If-None-Exist`, and takes transactions.
+    /// Whether it honours `If-None-Exist`, takes transactions, and understands chained searches.
     conditional: bool,
     next: u64,
     kept: HashMap<(String, String), Kept>,
@@ -70,13 +70,34 @@ impl Ehr {
 
     fn found(&self, kind: &str, query: &[(String, String)]) -> Vec<String> {
         let value = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, v)| v);
-        let name = match (value("identifier"), value("target"), value("recorded")) {
-            (Some(identifier), _, _) => identifier.replace('\\', ""),
-            (None, Some(target), Some(recorded)) => format!("{target} {recorded}"),
-            _ => return Vec::new(),
+        let (about, moment) = (value("target"), value("recorded"));
+        let names = match (value("identifier"), about, moment, self.chained(query)) {
+            (Some(identifier), ..) => vec![identifier.replace('\\', "")],
+            (None, Some(target), Some(recorded), _) => vec![format!("{target} {recorded}")],
+            (None, None, Some(recorded), targets) => {
+                let of = |target: &String| format!("{target} {recorded}");
+                targets.iter().map(of).collect()
+            }
+            _ => Vec::new(),
         };
-        let named = self.named.get(&(kind.to_owned(), name));
-        named.cloned().unwrap_or_default()
+        let named = |name| self.named.get(&(kind.to_owned(), name)).cloned();
+        names.into_iter().filter_map(named).flatten().collect()
+    }
+
+    /// What `target:Type.identifier` names here (R4, search.html#chaining), as `Type/id`.
+    fn chained(&self, query: &[(String, String)]) -> Vec<String> {
+        let chain = query
+            .iter()
+            .filter(|_| self.conditional)
+            .find_map(|(name, value)| {
+                let kind = name.strip_prefix("target:")?.strip_suffix(".identifier")?;
+                Some((kind.to_owned(), value.replace('\\', "")))
+            });
+        let Some(chain) = chain else {
+            return Vec::new();
+        };
+        let ids = self.named.get(&chain).into_iter().flatten();
+        ids.map(|id| format!("{}/{id}", chain.0)).collect()
     }
 
     fn search(&self, kind: &str, query: &[(String, String)]) -> Answer {

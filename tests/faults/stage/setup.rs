@@ -11,7 +11,8 @@ use crate::cluster::Cluster;
 use crate::door::TOKEN;
 use crate::partner::Partner;
 
-/// An EHR that honours `If-None-Exist` and takes transactions, in the order of each record.
+/// An EHR that honours `If-None-Exist`, takes transactions and understands chained searches, in the order of
+/// each record.
 pub(crate) const EHR: &str = "ehr-a";
 /// One that is searched first, in the order of each patient.
 pub(crate) const STRICT: &str = "ehr-b";
@@ -102,7 +103,7 @@ impl Setup {
             let block = match name {
                 EHR => format!(
                     "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\ncreate = \"conditional\"\n\
-                     transaction_entries_max = 50\npatients = \"created\"\n"
+                     transaction_entries_max = 50\nchained_search = true\npatients = \"created\"\n"
                 ),
                 STRICT => format!(
                     "kind = \"ehr-fhir\"\nurl = \"{base}/fhir\"\norder = \"patient\"\npatients = \"created\"\n"

@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) by_patient: bool,
     /// Whether the first EHR takes transactions.
     pub(crate) transactions: bool,
+    /// Whether the first EHR understands chained search parameters.
+    pub(crate) chains: bool,
 }
 
 /// One node's view.

@@ -24,6 +24,8 @@ pub(crate) struct Ehr {
     pub(crate) name: &'static str,
     conditional: bool,
     if_match: bool,
+    /// Whether it understands chained search parameters.
+    chains: bool,
     next: u64,
     pub(crate) kept: BTreeMap<(String, String), Kept>,
     /// The newest version of each record that took effect.
@@ -32,11 +34,12 @@ pub(crate) struct Ehr {
 }
 
 impl Ehr {
-    pub(crate) fn new(name: &'static str, conditional: bool, if_match: bool) -> Self {
+    pub(crate) fn new(name: &'static str, conditional: bool, if_match: bool, chains: bool) -> Self {
         Ehr {
             name,
             conditional,
             if_match,
+            chains,
             next: 1,
             kept: BTreeMap::new(),
             newest: HashMap::new(),
@@ -78,20 +81,32 @@ impl Ehr {
     }
 
     fn matching(&self, kind: &str, query: &[(String, String)]) -> Vec<(&String, &Kept)> {
-        let fits = |resource: &Value| {
-            query.iter().all(|(name, value)| match name.as_str() {
-                "identifier" => names(resource).any(|n| n == value.replace('\\', "")),
-                "recorded" => resource["recorded"] == value.as_str(),
-                "target" => resource["target"]
-                    .as_array()
-                    .is_some_and(|all| all.iter().any(|t| t["reference"] == value.as_str())),
-                _ => true,
-            })
+        let has = |resource: &Value| {
+            query
+                .iter()
+                .all(|(name, value)| self.has(resource, name, value))
         };
         let all = self.kept.iter().filter(|((k, _), _)| k == kind);
-        all.filter(|(_, kept)| fits(&kept.resource))
+        all.filter(|(_, kept)| has(&kept.resource))
             .map(|((_, id), kept)| (id, kept))
             .collect()
+    }
+
+    /// Whether a resource has what a parameter asks for; one that is not known is ignored.
+    fn has(&self, resource: &Value, name: &str, value: &str) -> bool {
+        let about = |reference: &str| targets(resource).any(|t| t == reference);
+        match name {
+            "identifier" => names(resource).any(|n| n == value.replace('\\', "")),
+            "recorded" => resource["recorded"] == value,
+            "target" => about(value),
+            _ => match chain(name).filter(|_| self.chains) {
+                Some((kind, name)) => self
+                    .matching(kind, &[(name.to_owned(), value.to_owned())])
+                    .iter()
+                    .any(|(id, _)| about(&format!("{kind}/{id}"))),
+                None => true,
+            },
+        }
     }
 
     fn search(&self, kind: &str, request: &Request) -> Heard {
@@ -119,7 +134,10 @@ impl Ehr {
                 _ => return refused(412),
             }
         }
-        let again = |kept: &Kept| names(&kept.resource).any(|n| names(&resource).any(|m| m == n));
+        let again = |kept: &Kept| {
+            names(&kept.resource).any(|n| names(&resource).any(|m| m == n))
+                || is_same_provenance(&kept.resource, &resource)
+        };
         let of_kind = self.kept.iter().filter(|((k, _), _)| k == kind);
         if of_kind.map(|(_, kept)| kept).any(again) {
             watch.fail(format!("{}: a {kind} of ours was made twice", self.name));
@@ -320,6 +338,24 @@ fn names(resource: &Value) -> impl Iterator<Item = String> {
         let system = i["system"].as_str().filter(|s| s.contains("/id/"))?;
         Some(format!("{system}|{}", i["value"].as_str()?))
     })
+}
+
+/// What a Provenance is about.
+fn targets(resource: &Value) -> impl Iterator<Item = &str> {
+    let all = resource["target"].as_array().into_iter().flatten();
+    all.filter_map(|t| t["reference"].as_str())
+}
+
+/// Whether two say the same moment of the same: it has no identifier.
+fn is_same_provenance(one: &Value, other: &Value) -> bool {
+    one["resourceType"] == "Provenance"
+        && one["recorded"] == other["recorded"]
+        && targets(one).eq(targets(other))
+}
+
+/// Type and parameter of `target:Type.parameter` (R4, search.html#chaining).
+fn chain(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("target:")?.split_once('.')
 }
 
 fn pairs(query: &str) -> Vec<(String, String)> {

@@ -73,6 +73,9 @@ enum Fate {
     PageAfter,
     /// Done after the sender gave up.
     Late,
+    /// Arrives a second time, right after the first, at an EHR that honours conditions: nobody hears what that
+    /// one was answered.
+    Twice,
     /// Never arrives.
     Lost,
     /// SCRIPT Error with this code, nothing done.
@@ -86,7 +89,7 @@ impl Fate {
         use Fate::*;
         matches!(
             self,
-            Good | ResetAfter | ErrorAfter | PageAfter | Late | ScriptAfter
+            Good | ResetAfter | ErrorAfter | PageAfter | Late | Twice | ScriptAfter
         )
     }
 
@@ -129,8 +132,8 @@ pub(crate) struct Network {
 
 /// What the world has to do with a request: have it done, by its partner, or see its answer delivered.
 pub(crate) enum Event {
-    /// It arrives: its partner says this.
-    Arrives(Request),
+    /// It arrives, once or twice: its partner says this.
+    Arrives { request: Request, twice: bool },
     /// Nothing arrives; or its answer does.
     Over(&'static str),
 }
@@ -248,7 +251,10 @@ impl Network {
             });
         }
         if sent.fate.takes_effect() {
-            return Event::Arrives(sent.request.clone());
+            return Event::Arrives {
+                request: sent.request.clone(),
+                twice: sent.fate == Fate::Twice,
+            };
         }
         let answer = match sent.fate {
             Fate::NoConnection => Err(Answer::outage(Reason::Connect)),
@@ -307,6 +313,7 @@ impl Inner {
             10 => Fate::ResetBefore,
             11 => Fate::ErrorAfter,
             12 => Fate::PageAfter,
+            13 if write && partner == 0 => Fate::Twice,
             13 | 14 => Fate::Late,
             _ => Fate::Lost,
         }

@@ -90,7 +90,11 @@ pub(crate) fn start(
         let more = match (played.id, shared.makes_patients) {
             ("ehr-plain", true) => "patients = \"created\"",
             ("ehr-plain", false) => "patients = \"searched\"",
-            ("ehr-strict", _) if shared.transactions => "transaction_entries_max = 20",
+            ("ehr-strict", _) => match (shared.transactions, shared.chains) {
+                (true, true) => "transaction_entries_max = 20\nchained_search = true",
+                (true, false) => "transaction_entries_max = 20",
+                (false, _) => "",
+            },
             _ => "",
         };
         let keys = format!("{}\n{more}", played.keys);

@@ -39,6 +39,7 @@ fn shared(path: &Path, seed: u64, mutant: Option<Mutant>) -> Arc<Shared> {
         makes_patients: seed.is_multiple_of(2),
         by_patient: seed.is_multiple_of(3),
         transactions: !seed.is_multiple_of(5),
+        chains: seed % 7 < 4,
     })
 }
 
@@ -121,8 +122,8 @@ fn begin(
         kit,
         lines: lines.collect(),
         ehrs: [
-            Ehr::new("ehr-strict", true, true),
-            Ehr::new("ehr-plain", false, true),
+            Ehr::new("ehr-strict", true, true, shared.chains),
+            Ehr::new("ehr-plain", false, true, false),
         ],
         pharmacies: [
             Pharmacy::new(PARTNERS[2].id, PARTNERS[2].ncpdp_id, true, seed ^ 0x70),

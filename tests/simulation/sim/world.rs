@@ -128,11 +128,18 @@ impl World<'_> {
 
     pub(crate) fn network_goes_on(&mut self, id: u64) {
         match self.network.next(id) {
-            Event::Arrives(request) => {
+            Event::Arrives { request, twice } => {
                 let now = self.shared.hands.now();
                 let watch = Arc::clone(&self.shared.watch);
                 let said = match request.partner {
-                    0 | 1 => self.ehrs[request.partner].take(&request, &watch),
+                    0 | 1 => {
+                        let ehr = &mut self.ehrs[request.partner];
+                        let said = ehr.take(&request, &watch);
+                        if twice {
+                            ehr.take(&request, &watch);
+                        }
+                        said
+                    }
                     2 | 3 => self.pharmacies[request.partner - 2].take(&request, &watch, now),
                     _ => {
                         let name = super::watch::name_of(&request).unwrap_or_default();
