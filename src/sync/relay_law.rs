@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use crate::clock::Date;
 use crate::consent::Labels;
-use crate::record::consent::Scope;
+use crate::record::consent::{Consent, Scope};
 use crate::record::{Context, Kind, Record, contract};
 use crate::sync::gate::{self, Word};
 use crate::sync::house::{House, Member, Route, Tenant};
 use crate::sync::job::VersionRef;
-use crate::sync::ports::StoreError;
+use crate::sync::ports::{StoreError, StoredVersion};
 
 /// Asks the gate about a relayed resource. A type that is none of our kinds counts as the one that
 /// the fewest have a use for.
@@ -42,16 +42,21 @@ pub(super) async fn consents_of(
     let consents = house.store.consents(&tenant.id, client).await?;
     let versions = consents.iter().map(|s| s.record.clone()).collect();
     let context = Context {
-        consents: consents
-            .iter()
-            .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
-                Ok(Record::Consent(consent)) => Some(*consent),
-                _ => None,
-            })
-            .collect(),
+        consents: readable(&consents),
         ..Context::default()
     };
     Ok((context, versions))
+}
+
+/// Those of these consents that can be read.
+pub(super) fn readable(consents: &[StoredVersion]) -> Vec<Consent> {
+    consents
+        .iter()
+        .filter_map(|s| match contract::from_stored(Kind::Consent, &s.body) {
+            Ok(Record::Consent(consent)) => Some(*consent),
+            _ => None,
+        })
+        .collect()
 }
 
 /// What a relayed resource is under the law: Part 2 if its source is marked so, or if it says so.

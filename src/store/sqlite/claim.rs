@@ -10,12 +10,15 @@ use crate::ids::{JobId, MessageId, PartnerId, TenantId};
 use crate::sync::job::{Chain, Claimed, State, VersionRef};
 use crate::sync::ports::ClaimRequest;
 
+/// A job that is under a lease, by its seq; what it does is not read yet.
+pub(super) type Leased = (i64, Claimed);
+
 /// Claims what is due, by priority and age, as far as there is room, under leases until then.
 pub(super) fn claim(
     connection: &Connection,
     request: &ClaimRequest,
     until: Time,
-) -> rusqlite::Result<Vec<Claimed>> {
+) -> rusqlite::Result<Vec<Leased>> {
     let now = request.now.micros();
     let lease = Lease::of(connection, request, until)?;
     let mut out = Vec::new();
@@ -192,7 +195,7 @@ impl Lease<'_> {
         connection: &Connection,
         (tenant, partner): (&str, &str),
         heads: &[i64],
-        out: &mut Vec<Claimed>,
+        out: &mut Vec<Leased>,
     ) -> rusqlite::Result<()> {
         let merges = !heads.is_empty() && held_back::merges(connection, tenant, partner)?;
         let (mut begun, mut matters) = (0, false);
@@ -228,7 +231,7 @@ impl Lease<'_> {
             let client = job.client.as_deref();
             matters =
                 matters || (merges && held_back::matters_to_merges(connection, lane, client)?);
-            out.push(job);
+            out.push((*seq, job));
         }
         if begun > 0 {
             counts::begun(connection, tenant, partner, begun)?;
@@ -240,9 +243,27 @@ impl Lease<'_> {
     }
 }
 
-/// A job as whoever claims it gets it, before the lease; and its lane.
+/// What leased jobs do, effect by effect. It does not change under a lease, so it is read beside the
+/// writer. A job of which it cannot be read is left to its lease, and keeps nobody else.
+pub(super) fn whole(connection: &Connection, leased: Vec<Leased>) -> Vec<Claimed> {
+    let mut out = Vec::with_capacity(leased.len());
+    for (seq, mut job) in leased {
+        match effects::of(connection, job.tenant.as_str(), seq) {
+            Ok(effects) => {
+                job.effects = effects;
+                out.push(job);
+            }
+            Err(error) => {
+                tracing::error!(job = %job.id, %error, "what the job does cannot be read")
+            }
+        }
+    }
+    out
+}
+
+/// A job as whoever claims it gets it, before the lease and without its effects; and its lane.
 fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<(Claimed, String)> {
-    let (mut job, lane) = connection
+    connection
         .prepare_cached(
             "SELECT tenant, id, partner, kind, record, version, chain, client, purpose, state, token,
                attempts, asks, unsure, deadline, guarded, accepted, message, policy, lane
@@ -277,9 +298,7 @@ fn claimed(connection: &Connection, seq: i64) -> rusqlite::Result<(Claimed, Stri
                 effects: Vec::new(),
             };
             Ok((job, r.get(19)?))
-        })?;
-    job.effects = effects::of(connection, job.tenant.as_str(), seq)?;
-    Ok((job, lane))
+        })
 }
 
 /// Whether anything could be claimed: lets idle workers ask without a commit.

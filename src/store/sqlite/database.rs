@@ -105,8 +105,7 @@ impl Sqlite {
         schema::migrate(&mut connection).map_err(|e| failed(OPERATION, e))?;
         let changed = Arc::new(Notify::new());
         Ok(Sqlite {
-            writer: writer::Writer::start(connection, changed.clone())
-                .map_err(|e| failed(OPERATION, e))?,
+            writer: writer::Writer::start(connection, changed.clone())?,
             readers: Arc::new(Readers::of(path)),
             space: Space::of(path),
             changed,

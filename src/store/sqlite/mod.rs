@@ -8,6 +8,7 @@ mod anew;
 mod audit;
 mod backup;
 mod blocked;
+mod checkpoint;
 mod claim;
 mod counts;
 mod crosswalk;
@@ -270,9 +271,11 @@ impl Store for Sqlite {
             return Ok(Vec::new());
         }
         let until = self.lease_now(request.now).plus(request.lease);
-        self.writer
+        let leased = self
+            .writer
             .call("claim", move |c| claim::claim(c, &request, until))
-            .await
+            .await?;
+        self.read_at_once("claim", |c| Ok(claim::whole(c, leased)))
     }
 
     async fn report(&self, report: Report) -> Result<Reported, StoreError> {

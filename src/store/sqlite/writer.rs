@@ -15,6 +15,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, oneshot};
 
+use super::checkpoint::Checkpoints;
+use super::database::failed;
 use super::gather::Gather;
 use crate::clock::System;
 use crate::fault::{self, Mutant, Point};
@@ -106,12 +108,14 @@ impl Writer {
     /// Starts the thread on a connection. `changed` rings after each commit that changed something.
     ///
     /// # Errors
-    /// No thread can be started.
-    pub fn start(connection: Connection, changed: Arc<Notify>) -> std::io::Result<Self> {
+    /// SQLite's, or no thread can be started.
+    pub fn start(mut connection: Connection, changed: Arc<Notify>) -> Result<Self, StoreError> {
+        let checkpoints = Checkpoints::of(&mut connection).map_err(|e| failed("open", e))?;
         let (calls, queue) = sync_channel(QUEUE_MAX);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write(&connection, &queue, &changed))?;
+            .spawn(move || write(&connection, &queue, &changed, checkpoints))
+            .map_err(|e| failed("open", e))?;
         Ok(Writer {
             calls: Some(calls),
             thread: Some(thread),
@@ -160,7 +164,13 @@ fn gone(operation: &'static str) -> StoreError {
     }
 }
 
-fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Notify) {
+/// The connection outlives the checkpoints: the last one that is closed leaves one file behind.
+fn write(
+    connection: &Connection,
+    queue: &Receiver<Box<dyn Call>>,
+    changed: &Notify,
+    mut checkpoints: Checkpoints,
+) {
     let mut gather = Gather::new(Arc::new(System::default()));
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
@@ -172,6 +182,7 @@ fn write(connection: &Connection, queue: &Receiver<Box<dyn Call>>, changed: &Not
         if connection.total_changes() != before {
             changed.notify_one();
         }
+        checkpoints.committed(connection);
     }
 }
 
@@ -281,8 +292,7 @@ pub fn open(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -64_000)?;
-    connection.pragma_update(None, "wal_autocheckpoint", 2000)?;
+    connection.pragma_update(None, "cache_size", -16_000)?;
     if let Some(most) = fault::pages_max() {
         connection.pragma_update(None, "max_page_count", most)?;
     }

@@ -71,7 +71,8 @@ impl Attempt<'_> {
             return Ok(ControlFlow::Break(()));
         }
         if sends {
-            let hold = match self.look().await? {
+            let grounds = self.grounds().await?;
+            let hold = match self.look(grounds.as_ref()).await? {
                 None => self.ready(effect, rows),
                 held => held,
             };

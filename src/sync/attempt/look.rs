@@ -8,21 +8,39 @@ use serde_json::Value;
 use super::{Attempt, Hold, LEASE_MARGIN};
 use crate::clock::Date;
 use crate::ids::{Hash, PartnerId};
+use crate::record::consent::Consent;
 use crate::record::{Context, Kind, MapEnv, Record, contract};
 use crate::sync::context::rebuild;
 use crate::sync::gate::{self, Word};
 use crate::sync::house::Route;
-use crate::sync::job::{Effect, EffectKind, Purpose, State, VersionRef, payload_hash};
+use crate::sync::job::{Effect, EffectKind, Purpose, State, payload_hash};
 use crate::sync::ports::{Rows, StoreError, StoredVersion};
 use crate::sync::reason::Reason;
 use crate::sync::relay::OTHER;
 use crate::sync::relay_law;
 
-/// What the gate's word rests on.
-#[derive(Debug, PartialEq, Eq)]
+/// What the gate's word rests on: the consents that the client has, and the day.
+#[derive(Debug)]
 pub(super) struct Grounds {
-    consents: Vec<VersionRef>,
+    consents: Vec<StoredVersion>,
     today: Date,
+}
+
+impl PartialEq for Grounds {
+    /// By the consents' versions: what is in them never changes.
+    fn eq(&self, other: &Self) -> bool {
+        let versions = |g: &Self| {
+            g.consents
+                .iter()
+                .map(|c| c.record.clone())
+                .collect::<Vec<_>>()
+        };
+        self.today == other.today && versions(self) == versions(other)
+    }
+}
+
+fn consents(grounds: Option<&Grounds>) -> Vec<Consent> {
+    relay_law::readable(grounds.map_or(&[], |g| g.consents.as_slice()))
 }
 
 impl Attempt<'_> {
@@ -32,8 +50,8 @@ impl Attempt<'_> {
         deadline.is_some_and(|d| d < self.house.clock.now())
     }
 
-    /// What is to be looked at before anything of the job is sent.
-    pub(super) async fn look(&self) -> Result<Option<Hold>, StoreError> {
+    /// What is to be looked at before anything of the job is sent; the gate's word by these grounds.
+    pub(super) async fn look(&self, grounds: Option<&Grounds>) -> Result<Option<Hold>, StoreError> {
         if self.is_past() && !self.job.unsure {
             return Ok(Some(Hold::Settle(
                 State::Parked,
@@ -46,7 +64,7 @@ impl Attempt<'_> {
             return Ok(None);
         }
         if self.job.record.kind == OTHER {
-            return self.look_at_relay().await;
+            return self.look_at_relay(grounds).await;
         }
         let Some((record, stored)) = self.record().await? else {
             return Ok(Some(Hold::Settle(State::Parked, Reason::Integrity, false)));
@@ -84,9 +102,8 @@ impl Attempt<'_> {
         if !self.job.guarded {
             return Ok(None);
         }
-        if let Some(client) = &self.job.client {
-            let (held, _) = relay_law::consents_of(self.house, self.tenant, client).await?;
-            context.consents = held.consents;
+        if self.job.client.is_some() {
+            context.consents = consents(grounds);
         }
         let env: MapEnv = self.tenant.env(self.house.clock.now());
         let labels = crate::consent::labels(&record, &context);
@@ -105,17 +122,13 @@ impl Attempt<'_> {
         )
     }
 
-    /// What the gate's word rests on: which consents the client has, and the day. Nothing for what cannot
-    /// be denied.
+    /// What the gate's word rests on now. Nothing for what cannot be denied.
     pub(super) async fn grounds(&self) -> Result<Option<Grounds>, StoreError> {
         if !self.job.guarded || gate::exempt(self.job.purpose) {
             return Ok(None);
         }
         let consents = match &self.job.client {
-            Some(client) => {
-                let (_, versions) = relay_law::consents_of(self.house, self.tenant, client).await?;
-                versions
-            }
+            Some(client) => self.house.store.consents(&self.tenant.id, client).await?,
             None => Vec::new(),
         };
         let env = self.tenant.env(self.house.clock.now());
@@ -124,7 +137,7 @@ impl Attempt<'_> {
     }
 
     /// The gate, asked again about a relayed resource.
-    async fn look_at_relay(&self) -> Result<Option<Hold>, StoreError> {
+    async fn look_at_relay(&self, grounds: Option<&Grounds>) -> Result<Option<Hold>, StoreError> {
         let found = self
             .house
             .store
@@ -144,12 +157,9 @@ impl Attempt<'_> {
             .relays_of(&self.tenant.id, &source)
             .filter(|r| r.to == *to && r.relays(resource_type))
             .collect();
-        let context = match &self.job.client {
-            Some(client) => {
-                let consents = relay_law::consents_of(self.house, self.tenant, client);
-                consents.await?.0
-            }
-            None => Context::default(),
+        let context = Context {
+            consents: consents(grounds),
+            ..Context::default()
         };
         let labels = relay_law::labels(&resource, &routes);
         let env = self.tenant.env(self.house.clock.now());

@@ -83,13 +83,9 @@ impl Attempt<'_> {
         if let Some(hold) = self.overtaken().await? {
             return self.held(hold).await;
         }
-        // Read before the gate is asked: what comes in between is seen before the next effect.
-        let several = self.job.effects.iter().filter(|e| !e.done).count() > 1;
-        let mut grounds = match several {
-            true => self.grounds().await?,
-            false => None,
-        };
-        if let Some(hold) = self.look().await? {
+        // What the gate is asked by: what comes since is seen before the next effect.
+        let mut grounds = self.grounds().await?;
+        if let Some(hold) = self.look(grounds.as_ref()).await? {
             return self.held(hold).await;
         }
         let (mut begun, mut alone_below) = (false, 0);
@@ -106,7 +102,7 @@ impl Attempt<'_> {
             if std::mem::replace(&mut begun, true) {
                 let now = self.grounds().await?;
                 if now != grounds
-                    && let Some(hold) = self.look().await?
+                    && let Some(hold) = self.look(now.as_ref()).await?
                 {
                     return self.held(hold).await;
                 }

@@ -186,7 +186,7 @@ fn open(path: &Path, schema: &[String]) -> Connection {
     ] {
         db.pragma_update(None, name, value).expect("a pragma");
     }
-    db.pragma_update(None, "cache_size", -64_000)
+    db.pragma_update(None, "cache_size", -16_000)
         .expect("a pragma");
     db.pragma_update(None, "wal_autocheckpoint", 2000)
         .expect("a pragma");

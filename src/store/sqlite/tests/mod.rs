@@ -3,6 +3,7 @@
 
 mod audit;
 mod backups;
+mod checkpoints;
 mod faults;
 mod histories;
 mod kills;
