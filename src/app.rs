@@ -83,12 +83,13 @@ pub async fn build(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             .with_context(|| format!("partner {}: no such tenant", block.id))?;
         let partner = partners::build(block, tenant)
             .map_err(|wrong| anyhow::anyhow!("partner {}: {}", block.id, wrong.join("; ")))?;
+        let room = Room::new(block.pace, Arc::clone(&freed)).ahead(partner.facts().reads_back);
         members.insert(
             (block.tenant.clone(), block.id.clone()),
             Member {
                 partner,
                 policy: block.policy.clone(),
-                room: Arc::new(Room::new(block.pace, Arc::clone(&freed))),
+                room: Arc::new(room),
                 rulings: block.rulings.clone(),
             },
         );

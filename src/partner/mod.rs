@@ -84,6 +84,7 @@ impl Common {
             order_by_patient: self.order_by_patient,
             concurrency_max: self.concurrency_max,
             together_max: 1,
+            reads_back: false,
             told_of_merges,
             timeout_ms: self.timeout_ms,
         }

@@ -240,7 +240,7 @@ impl Worker {
         house.store.probed(tenant, partner, asked, pause).await
     }
 
-    /// Jobs that are due, each with its place at the partner.
+    /// Jobs that are due, each with its seat at the partner.
     async fn claim(&self) -> Result<Vec<(Claimed, Option<Seat>)>, StoreError> {
         let house = self.house();
         let now = house.clock.monotonic();
@@ -266,20 +266,24 @@ impl Worker {
             .fetch_add(u64::from(!jobs.is_empty()), Ordering::Relaxed);
         let seated = jobs.into_iter().map(|job| {
             let member = house.member(&job.tenant, &job.partner);
-            let seat = member.map(|member| member.room.enter());
+            let seat = member.map(|member| member.room.enter(&house.clock));
             (job, seat)
         });
         Ok(seated.collect())
     }
 
     /// Works on one job; what fails leaves it to its lease.
-    async fn process(&self, job: &Claimed, lease_ends: Duration, seat: Option<Seat>) {
+    async fn process(&self, job: &Claimed, lease_ends: Duration, mut seat: Option<Seat>) {
         let house = self.house();
         let (Some(tenant), Some(member)) = (
             house.tenants.get(&job.tenant),
             house.member(&job.tenant, &job.partner),
         ) else {
             return;
+        };
+        let goes = match &mut seat {
+            Some(seat) => seat.turn().await,
+            None => true,
         };
         let attempt = Attempt {
             house,
@@ -291,7 +295,11 @@ impl Worker {
             seat: Mutex::new(seat),
             since: Mutex::default(),
         };
-        if let Err(error) = attempt.run().await {
+        let done = match goes && !attempt.lease_is_over() {
+            true => attempt.run().await,
+            false => attempt.give_back().await,
+        };
+        if let Err(error) = done {
             tracing::warn!(job = %job.id, %error, reason = Reason::LeaseLost.as_str(),
                 "the outcome could not be written: the lease settles it");
         }

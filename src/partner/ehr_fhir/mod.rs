@@ -87,6 +87,7 @@ fn build(common: Common, keys: toml::Table) -> Result<Built, Vec<String>> {
     Ok(std::sync::Arc::new(EhrFhir {
         facts: Facts {
             together_max: config.transaction_entries_max,
+            reads_back: true,
             ..common.facts(Style::Copies, "treating_providers", true)
         },
         http: Http::new(&config.http)?,

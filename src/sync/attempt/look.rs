@@ -260,7 +260,8 @@ impl Attempt<'_> {
         self.lease_is_over().then_some(Hold::Lost)
     }
 
-    pub(super) fn lease_is_over(&self) -> bool {
+    /// Whether the lease leaves no time for a request.
+    pub(in crate::sync) fn lease_is_over(&self) -> bool {
         self.house.clock.monotonic()
             + LEASE_MARGIN
             + Duration::from_millis(self.member.partner.facts().timeout_ms)

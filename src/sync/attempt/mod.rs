@@ -133,6 +133,21 @@ impl Attempt<'_> {
         Ok(())
     }
 
+    /// Its turn came too late, or its partner got into trouble before it came: it is as it was before the
+    /// claim, and nothing of it was sent.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn give_back(&self) -> Result<(), StoreError> {
+        let reason = Reason::PartnerPaused;
+        if self.job.state == State::Asking {
+            self.settle(State::Asking, reason, true, Reach::Maybe)
+                .await?;
+            return Ok(());
+        }
+        self.held(Hold::Settle(State::Waiting, reason, false)).await
+    }
+
     /// One effect. Whether the next one is to be sent. `rows`: its own and others', where they were just
     /// read. `not_needed`: effects before it that turned out so, told with the next outcome.
     async fn one(

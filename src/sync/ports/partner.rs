@@ -35,6 +35,9 @@ pub struct Facts {
     pub concurrency_max: usize,
     /// Effects in one request, at most; fewer than two: each goes by itself.
     pub together_max: usize,
+    /// Whether all that is unclear there can be asked about, by a read that changes nothing: then jobs are
+    /// claimed ahead of their turn.
+    pub reads_back: bool,
     /// Whether a client merge is told to it (and holds both patients until it was).
     pub told_of_merges: bool,
     /// The longest an attempt may take; the lease is longer (checked when the config is read).

@@ -111,10 +111,12 @@ pub(crate) fn start(
             relay_as_is: false,
         });
         let partner = shared.sabotage.partner(partner);
-        let pace = Pace::of(partner.facts().concurrency_max);
+        let facts = partner.facts();
+        let room = Room::new(Pace::of(facts.concurrency_max), Arc::clone(&freed));
+        let room = room.ahead(facts.reads_back);
         let member = Member {
             partner,
-            room: Arc::new(Room::new(pace, Arc::clone(&freed))),
+            room: Arc::new(room),
             policy: policy(),
             rulings: Rulings::default(),
         };
