@@ -1,6 +1,7 @@
 //! The bare limit: a server that writes what the gateway would have written of the same requests, rows
 //! that were built before, and thinks nothing. axum, one writer thread, the same schema, indexes, bytes,
-//! pragmas and batch cap. Where it delivers, it sends the same bodies to the same partners and writes
+//! pragmas and batch cap; the log is copied into the database from as many pages on as there, by SQLite
+//! itself within a commit. Where it delivers, it sends the same bodies to the same partners and writes
 //! the same outcomes, in a second commit: all of a record in one request to each partner, or, to tell what
 //! is the protocol's share, in a request for each resource.
 
