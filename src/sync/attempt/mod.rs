@@ -133,8 +133,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Its turn came too late, or its partner got into trouble before it came: it is as it was before the
-    /// claim, and nothing of it was sent.
+    /// Its turn came too late, or its partner got into trouble before it came: nothing of it was sent, and
+    /// it is due again.
     ///
     /// # Errors
     /// The store's.

@@ -406,3 +406,42 @@ async fn what_was_queued_is_written_before_the_store_is_gone() {
     let store = Sqlite::open_for_tests(&folder.file()).expect("again");
     assert_eq!(totals(&store), ["last"]);
 }
+
+#[tokio::test]
+async fn a_job_that_cannot_be_read_keeps_no_other_from_going_and_comes_to_a_person() {
+    let (store, _folder) = fresh();
+    let clinic = Clinic::of(&store);
+    for id in ["J1", "J2"] {
+        clinic.one("observation", id, job(id, "ehr")).await;
+    }
+    let spoil = |c: &Connection| {
+        let sql = "UPDATE effect SET find = '?' WHERE job = (SELECT seq FROM job WHERE id = 'J1')";
+        c.execute(sql, [])
+    };
+    let spoilt = store.writer.call("spoil", spoil).await;
+    assert_eq!(spoilt.expect("spoilt"), 1);
+    let mut claimed = Vec::new();
+    for n in 1..100 {
+        let request = ClaimRequest {
+            worker: "w".to_owned(),
+            now: at(100 * n),
+            lease: lease(),
+            room: vec![(clinic.tenant.clone(), partner("ehr"), 9)],
+            turn: 0,
+        };
+        for job in store.claim(request).await.expect("claim") {
+            claimed.push(job.id.as_str().to_owned());
+            let done = settles(&job, State::Done, Reason::Delivered, 100 * n);
+            store.report(done).await.expect("report");
+        }
+        store.rescue(at(100 * n + 99)).await.expect("rescue");
+    }
+    assert_eq!(claimed, ["J2"]);
+    let state = store.read("state", |c| {
+        c.query_row("SELECT state, reason FROM job WHERE id = 'J1'", [], |r| {
+            Ok((r.get::<_, String>(0)?, r.get::<_, String>(1)?))
+        })
+    });
+    let parked = ("parked".to_owned(), Reason::Unclear.as_str().to_owned());
+    assert_eq!(state.expect("a job"), parked);
+}
